@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * inferd.h - text classification with BERT-family models, in one C library.
+ *
+ *     inferd_model *model;
+ *     inferd_session *session;
+ *     inferd_error err;
+ *     if (inferd_model_open("models/sst2-minilm-l6", NULL, &model, &err) ||
+ *         inferd_session_open(model, NULL, &session, &err))
+ *         exit((fprintf(stderr, "%s\n", err.message), 1));
+ *     inferd_text text = {"I love this!", 12};
+ *     inferd_result result;
+ *     inferd_classify(session, &text, 1, &result, NULL, &err);
+ *     printf("%s %.4f\n", inferd_model_label(model, result.label), result.confidence);
+ *     inferd_session_close(session);
+ *     inferd_model_release(model);
+ *
+ * Ownership: what an `open` gives, its `close` or `release` takes back; both accept NULL. Strings
+ * returned by an accessor live as long as the model. Nothing here keeps a pointer that the caller
+ * passed in. On failure out-parameters are untouched.
+ *
+ * Threads: a model is immutable after inferd_model_open and may be used from any number of threads;
+ * its reference count is atomic. A session belongs to one thread at a time; open one per thread.
+ *
+ * Errors: every function that can fail returns an inferd_status and fills the caller's inferd_error
+ * (may be NULL) with a message that says what was wrong and what to do. Nothing here writes to
+ * stderr, exits, or installs signal handlers.
+ */
+#ifndef INFERD_H
+#define INFERD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define INFERD_API __attribute__((visibility("default")))
+#else
+#define INFERD_API
+#endif
+
+#define INFERD_VERSION "0.1.0"
+
+/* The one table of errors: X(name, code, type, text, HTTP status, retryable).
+ * `type` is the stable machine-readable string of error answers and metrics labels. Codes are
+ * stable: new ones are only appended. */
+#define INFERD_STATUS_MAP(X)                                                                       \
+    X(OK, 0, "ok", "success", 200, 0)                                                              \
+    X(INVALID_ARGUMENT, 1, "invalid_argument", "invalid argument", 400, 0)                         \
+    X(NO_MEMORY, 2, "no_memory", "out of memory", 503, 1)                                          \
+    X(INTERNAL, 3, "internal", "internal error", 500, 0)                                           \
+    X(IO, 4, "io", "a file could not be read", 500, 0)                                             \
+    X(MODEL_INVALID, 5, "model_invalid", "the model directory is damaged or inconsistent", 500, 0) \
+    X(MODEL_UNSUPPORTED, 6, "model_unsupported", "the model needs what is not implemented", 500, 0)\
+    X(CPU_UNSUPPORTED, 7, "cpu_unsupported", "this CPU lacks the tier asked for", 500, 0)          \
+    X(INVALID_UTF8, 8, "invalid_utf8", "text is not valid UTF-8", 400, 0)                          \
+    X(INVALID_JSON, 9, "invalid_json", "malformed JSON", 400, 0)                                   \
+    X(INVALID_REQUEST, 10, "invalid_request", "the request is not usable", 400, 0)                 \
+    X(INVALID_HTTP, 11, "invalid_http", "malformed HTTP", 400, 0)                                  \
+    X(NOT_FOUND, 12, "not_found", "no such route", 404, 0)                                         \
+    X(METHOD_NOT_ALLOWED, 13, "method_not_allowed", "method not allowed on this route", 405, 0)    \
+    X(REQUEST_TIMEOUT, 14, "request_timeout", "the request came in too slowly", 408, 1)            \
+    X(LENGTH_REQUIRED, 15, "length_required", "a body needs a length", 411, 0)                     \
+    X(BODY_TOO_LARGE, 16, "body_too_large", "the body is too large", 413, 0)                       \
+    X(TOO_MANY_INPUTS, 17, "too_many_inputs", "too many inputs in one request", 413, 0)            \
+    X(UNSUPPORTED_MEDIA_TYPE, 18, "unsupported_media_type", "unsupported content type", 415, 0)    \
+    X(EXPECTATION_FAILED, 19, "expectation_failed", "unsupported Expect header", 417, 0)           \
+    X(HEADERS_TOO_LARGE, 20, "headers_too_large", "the request head is too large", 431, 0)         \
+    X(OVERLOADED, 21, "overloaded", "the queue is full", 429, 1)                                   \
+    X(LOADING, 22, "loading", "the model is still loading", 503, 1)                                \
+    X(DEADLINE, 23, "deadline_exceeded", "the deadline passed", 504, 1)                            \
+    X(CANCELLED, 24, "cancelled", "the caller went away", 499, 0)                                  \
+    X(NOT_IMPLEMENTED, 25, "not_implemented", "not implemented", 501, 0)                           \
+    X(HTTP_VERSION, 26, "http_version_not_supported", "only HTTP/1.0 and 1.1 are spoken", 505, 0)  \
+    X(URI_TOO_LONG, 27, "uri_too_long", "the request target is too long", 414, 0)
+
+typedef enum inferd_status {
+#define INFERD_STATUS_ENUM_(name, code, type, text, http, retry) INFERD_##name = code,
+    INFERD_STATUS_MAP(INFERD_STATUS_ENUM_)
+#undef INFERD_STATUS_ENUM_
+} inferd_status;
+
+/* Stable type string ("invalid_json") and one-line text of a status; "unknown" for other values. */
+INFERD_API const char *inferd_status_type(inferd_status status);
+INFERD_API const char *inferd_status_text(inferd_status status);
+
+typedef struct inferd_error {
+    inferd_status status;
+    char message[384]; /* NUL-terminated UTF-8 */
+} inferd_error;
+
+typedef struct inferd_model inferd_model;
+typedef struct inferd_session inferd_session;
+
+/* How to open a model. Zero-initialise, set struct_size = sizeof(inferd_model_options), then what
+ * you need: zero and NULL fields mean their default, so new fields stay compatible. */
+typedef struct inferd_model_options {
+    size_t struct_size;
+    const char *dtype;   /* "fp32" (default): the arithmetic of the forward pass */
+    const char *tier;    /* "ref", "avx2", "avx512", NULL = $INFERD_CPU, else the best of this CPU */
+    uint32_t max_length; /* tokens per text with [CLS] and [SEP]; 0 = min(128, the model's limit) */
+} inferd_model_options;
+
+/* Open the Hugging Face model directory `dir`: config.json, model.safetensors (or its sharded form),
+ * and tokenizer.json or vocab.txt. Nothing of the directory is needed after it returns. */
+INFERD_API inferd_status inferd_model_open(const char *dir, const inferd_model_options *options,
+                                           inferd_model **out, inferd_error *err);
+INFERD_API inferd_model *inferd_model_retain(inferd_model *model);
+INFERD_API void inferd_model_release(inferd_model *model);
+
+/* What a model is. Set struct_size before the call; strings live as long as the model. */
+typedef struct inferd_model_info {
+    size_t struct_size;
+    const char *name;         /* last component of the directory */
+    const char *architecture; /* e.g. "BertForSequenceClassification" */
+    const char *problem_type; /* "single_label_classification" (softmax) or "multi_label_..." (sigmoid) */
+    const char *dtype;
+    const char *tier;
+    uint32_t layers, hidden_size, heads, intermediate_size, vocab_size;
+    uint32_t labels;
+    uint32_t max_length;         /* in force */
+    uint32_t max_length_model;   /* the model's own limit */
+    uint64_t parameters;
+    size_t weight_bytes;         /* held in memory */
+} inferd_model_info;
+INFERD_API void inferd_model_get_info(const inferd_model *model, inferd_model_info *info);
+/* Name of a label, or NULL if `label` >= info.labels. */
+INFERD_API const char *inferd_model_label(const inferd_model *model, uint32_t label);
+
+/* A text: UTF-8, not NUL-terminated (NUL bytes are data). */
+typedef struct inferd_text {
+    const char *data;
+    size_t size;
+} inferd_text;
+
+/* Token ids of `text` with special tokens, truncated at the model's max_length. Writes at most
+ * `capacity` ids; *count gets the number the text has (never more than max_length). `truncated`
+ * (may be NULL) gets 1 if tokens were cut. INFERD_INVALID_UTF8 names the byte offset. */
+INFERD_API inferd_status inferd_tokenize(const inferd_model *model, inferd_text text, int32_t *ids,
+                                         size_t capacity, size_t *count, int *truncated,
+                                         inferd_error *err);
+/* The token string of an id, or NULL if it is out of the vocabulary. */
+INFERD_API const char *inferd_model_token(const inferd_model *model, int32_t id);
+
+typedef struct inferd_session_options {
+    size_t struct_size;
+    uint32_t threads;          /* threads that share one batch; 0 = 1 */
+    uint32_t max_batch_tokens; /* scratch is sized for it; 0 = 4096; raised to max_length if below */
+} inferd_session_options;
+
+/* Scratch memory (and helper threads) for classification; holds a reference to the model. */
+INFERD_API inferd_status inferd_session_open(inferd_model *model,
+                                             const inferd_session_options *options,
+                                             inferd_session **out, inferd_error *err);
+INFERD_API void inferd_session_close(inferd_session *session);
+
+typedef struct inferd_result {
+    uint32_t label;   /* index of the highest score; the lowest index on a tie */
+    float confidence; /* softmax probability, or the label's own sigmoid for multi-label models */
+    uint32_t tokens;  /* tokens used, special tokens included */
+    uint32_t truncated; /* 1 if the text was cut at max_length */
+} inferd_result;
+
+/* Classify `count` texts. results: [count]. logits: [count][labels] row-major, or NULL. Any count:
+ * texts are run in ragged batches of at most max_batch_tokens. A text's result is bitwise the same
+ * whatever it is batched with and however many threads run it. */
+INFERD_API inferd_status inferd_classify(inferd_session *session, const inferd_text *texts,
+                                         size_t count, inferd_result *results, float *logits,
+                                         inferd_error *err);
+
+/* Scores of one text from its logits, both [labels]: softmax or per-label sigmoid. May alias. */
+INFERD_API void inferd_scores(const inferd_model *model, const float *logits, float *scores);
+
+INFERD_API const char *inferd_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
