@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+# The front door. `make help` lists the verbs; scripts/ holds what they call.
+SHELL := /bin/bash
+BUILD ?= build
+MODEL ?= models/sst2-minilm-l6
+ARGS ?=
+CMAKE_FLAGS ?=
+JOBS ?= $(shell nproc)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build run test test-unit test-asan test-tsan test-clang lint format fuzz parity \
+        bench bench-kernels model install clean distclean
+
+help: ## List the verbs
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install the Debian packages that building and testing need (once)
+	@scripts/setup.sh build test
+
+build: ## Build build/inferd, build/libinferd.a and .so
+	@scripts/setup.sh build
+	@scripts/build.sh $(BUILD) -DIFD_TESTS=OFF $(CMAKE_FLAGS)
+
+run: build ## Build and serve the bundled model on 127.0.0.1:8000 (ARGS="--port 9000 ...")
+	@$(BUILD)/inferd serve --model $(MODEL) $(ARGS)
+
+test: ## Set up, build, and run the whole test suite
+	@scripts/test.sh
+
+test-asan: ## All tests under the address and undefined-behaviour sanitizers
+	@scripts/setup.sh build test
+	@scripts/test-variant.sh asan -DCMAKE_BUILD_TYPE=Debug -DIFD_SANITIZE=address,undefined
+
+test-tsan: ## All tests under the thread sanitizer
+	@scripts/setup.sh build test
+	@scripts/test-variant.sh tsan -DCMAKE_BUILD_TYPE=Debug -DIFD_SANITIZE=thread
+
+test-clang: ## All tests built by clang
+	@scripts/setup.sh build test fuzz
+	@scripts/test-variant.sh clang -DCMAKE_C_COMPILER=clang-14
+
+lint: ## House rules, formatting, shell scripts
+	@scripts/setup.sh lint
+	@scripts/lint.sh
+
+format: ## Format the C sources in place
+	@scripts/setup.sh lint
+	@git ls-files '*.c' '*.h' | xargs clang-format-14 -i
+
+fuzz: ## Fuzz each parser for FUZZ_SECONDS (default 20) with clang's libFuzzer
+	@scripts/setup.sh build fuzz
+	@scripts/fuzz.sh
+
+parity: build ## Compare ids and logits with PyPI tokenizers and transformers (own venv, minutes)
+	@scripts/parity.sh $(BUILD)/inferd
+
+bench: build ## Speed beside onnxruntime on SST-2 dev (own venv, interleaved)
+	@scripts/bench.sh $(ARGS)
+
+bench-kernels: ## GFLOP/s per shape and tier beside this core's measured peak
+	@scripts/setup.sh build test
+	@scripts/build.sh $(BUILD) -DIFD_TESTS=ON
+	@$(BUILD)/bench/bench_kernels
+
+model: ## Train the default model again (own venv; TRAIN=train.tsv, hours on two cores)
+	@models/recipe/run.sh
+
+install: build ## Install into PREFIX (default /usr/local)
+	@cmake --install $(BUILD) --prefix $(or $(PREFIX),/usr/local)
+
+clean: ## Remove what was built
+	@rm -rf build
+
+distclean: clean ## And the Python environments
+	@rm -rf .venv .cache
