@@ -17,24 +17,25 @@
 
 #include "base/err.h"
 
-/* A call that must succeed; prints its message otherwise. `err` is the inferd_error that it fills. */
-#define assert_ok(call, err)                                                                       \
-    do {                                                                                           \
-        inferd_status status_ = (call);                                                            \
-        if (status_ != INFERD_OK)                                                                  \
-            fail_msg("%s: %s: %s", #call, inferd_status_type(status_), (err).message);             \
+/* A call that must succeed; prints its message otherwise. `err` is the inferd_error that it fills.
+ */
+#define assert_ok(call, err)                                                           \
+    do {                                                                               \
+        inferd_status status_ = (call);                                                \
+        if (status_ != INFERD_OK)                                                      \
+            fail_msg("%s: %s: %s", #call, inferd_status_type(status_), (err).message); \
     } while (0)
 
 /* A call that must fail with `want` and a message that contains `part`. */
-#define assert_fails(call, want, err, part)                                                        \
-    do {                                                                                           \
-        (err).message[0] = '\0';                                                                   \
-        inferd_status status_ = (call);                                                            \
-        if (status_ != (want))                                                                     \
-            fail_msg("%s: want %s, got %s (%s)", #call, inferd_status_type(want),                  \
-                     inferd_status_type(status_), (err).message);                                  \
-        if (!strstr((err).message, (part)))                                                        \
-            fail_msg("%s: message '%s' lacks '%s'", #call, (err).message, (part));                 \
+#define assert_fails(call, want, err, part)                                        \
+    do {                                                                           \
+        (err).message[0] = '\0';                                                   \
+        inferd_status status_ = (call);                                            \
+        if (status_ != (want))                                                     \
+            fail_msg("%s: want %s, got %s (%s)", #call, inferd_status_type(want),  \
+                     inferd_status_type(status_), (err).message);                  \
+        if (!strstr((err).message, (part)))                                        \
+            fail_msg("%s: message '%s' lacks '%s'", #call, (err).message, (part)); \
     } while (0)
 
 #endif

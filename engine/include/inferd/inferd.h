@@ -17,7 +17,7 @@
  *
  * Ownership: what an `open` gives, its `close` or `release` takes back; both accept NULL. Strings
  * returned by an accessor live as long as the model. Nothing here keeps a pointer that the caller
- * passed in. On failure out-parameters are untouched.
+ * passed in. On failure out-parameters are untouched (but see inferd_classify).
  *
  * Threads: a model is immutable after inferd_model_open and may be used from any number of threads;
  * its reference count is atomic. A session belongs to one thread at a time; open one per thread.
@@ -54,7 +54,8 @@ extern "C" {
     X(INTERNAL, 3, "internal", "internal error", 500, 0)                                           \
     X(IO, 4, "io", "a file could not be read", 500, 0)                                             \
     X(MODEL_INVALID, 5, "model_invalid", "the model directory is damaged or inconsistent", 500, 0) \
-    X(MODEL_UNSUPPORTED, 6, "model_unsupported", "the model needs what is not implemented", 500, 0)\
+    X(MODEL_UNSUPPORTED, 6, "model_unsupported", "the model needs what is not implemented", 500,   \
+      0)                                                                                           \
     X(CPU_UNSUPPORTED, 7, "cpu_unsupported", "this CPU lacks the tier asked for", 500, 0)          \
     X(INVALID_UTF8, 8, "invalid_utf8", "text is not valid UTF-8", 400, 0)                          \
     X(INVALID_JSON, 9, "invalid_json", "malformed JSON", 400, 0)                                   \
@@ -99,13 +100,13 @@ typedef struct inferd_session inferd_session;
  * you need: zero and NULL fields mean their default, so new fields stay compatible. */
 typedef struct inferd_model_options {
     size_t struct_size;
-    const char *dtype;   /* "fp32" (default): the arithmetic of the forward pass */
-    const char *tier;    /* "ref", "avx2", "avx512", NULL = $INFERD_CPU, else the best of this CPU */
+    const char *dtype; /* "fp32" (default): the arithmetic of the forward pass */
+    const char *tier;  /* "ref", "avx2", "avx512", NULL = $INFERD_CPU, else the best of this CPU */
     uint32_t max_length; /* tokens per text with [CLS] and [SEP]; 0 = min(128, the model's limit) */
 } inferd_model_options;
 
-/* Open the Hugging Face model directory `dir`: config.json, model.safetensors (or its sharded form),
- * and tokenizer.json or vocab.txt. Nothing of the directory is needed after it returns. */
+/* Open the Hugging Face model directory `dir`: config.json, model.safetensors (or its sharded
+ * form), and tokenizer.json or vocab.txt. Nothing of the directory is needed after it returns. */
 INFERD_API inferd_status inferd_model_open(const char *dir, const inferd_model_options *options,
                                            inferd_model **out, inferd_error *err);
 INFERD_API inferd_model *inferd_model_retain(inferd_model *model);
@@ -116,15 +117,16 @@ typedef struct inferd_model_info {
     size_t struct_size;
     const char *name;         /* last component of the directory */
     const char *architecture; /* e.g. "BertForSequenceClassification" */
-    const char *problem_type; /* "single_label_classification" (softmax) or "multi_label_..." (sigmoid) */
+    const char
+        *problem_type; /* "single_label_classification" (softmax) or "multi_label_..." (sigmoid) */
     const char *dtype;
     const char *tier;
     uint32_t layers, hidden_size, heads, intermediate_size, vocab_size;
     uint32_t labels;
-    uint32_t max_length;         /* in force */
-    uint32_t max_length_model;   /* the model's own limit */
+    uint32_t max_length;       /* in force */
+    uint32_t max_length_model; /* the model's own limit */
     uint64_t parameters;
-    size_t weight_bytes;         /* held in memory */
+    size_t weight_bytes; /* held in memory */
 } inferd_model_info;
 INFERD_API void inferd_model_get_info(const inferd_model *model, inferd_model_info *info);
 /* Name of a label, or NULL if `label` >= info.labels. */
@@ -147,8 +149,9 @@ INFERD_API const char *inferd_model_token(const inferd_model *model, int32_t id)
 
 typedef struct inferd_session_options {
     size_t struct_size;
-    uint32_t threads;          /* threads that share one batch; 0 = 1 */
-    uint32_t max_batch_tokens; /* scratch is sized for it; 0 = 4096; raised to max_length if below */
+    uint32_t threads; /* threads that share one batch; 0 = 1 */
+    uint32_t
+        max_batch_tokens; /* scratch is sized for it; 0 = 4096; raised to max_length if below */
 } inferd_session_options;
 
 /* Scratch memory (and helper threads) for classification; holds a reference to the model. */
@@ -158,15 +161,16 @@ INFERD_API inferd_status inferd_session_open(inferd_model *model,
 INFERD_API void inferd_session_close(inferd_session *session);
 
 typedef struct inferd_result {
-    uint32_t label;   /* index of the highest score; the lowest index on a tie */
-    float confidence; /* softmax probability, or the label's own sigmoid for multi-label models */
-    uint32_t tokens;  /* tokens used, special tokens included */
+    uint32_t label;     /* index of the highest score; the lowest index on a tie */
+    float confidence;   /* softmax probability, or the label's own sigmoid for multi-label models */
+    uint32_t tokens;    /* tokens used, special tokens included */
     uint32_t truncated; /* 1 if the text was cut at max_length */
 } inferd_result;
 
 /* Classify `count` texts. results: [count]. logits: [count][labels] row-major, or NULL. Any count:
  * texts are run in ragged batches of at most max_batch_tokens. A text's result is bitwise the same
- * whatever it is batched with and however many threads run it. */
+ * whatever it is batched with and however many threads run it. On failure the message names the
+ * text, and the content of both arrays is unspecified. */
 INFERD_API inferd_status inferd_classify(inferd_session *session, const inferd_text *texts,
                                          size_t count, inferd_result *results, float *logits,
                                          inferd_error *err);
