@@ -1,0 +1,1 @@
+ifd_fuzz(tokenizer_json base text)

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cpu.h - what this processor can run, as tiers of instruction sets.
+ *
+ * A tier is a group of CPUID bits *and* the register state that the operating system saves (XCR0):
+ * a CPU with AVX-512 under a kernel that does not save ZMM registers has no AVX-512 tier.
+ * Source: Intel SDM vol. 1 ch. 13 and vol. 2 CPUID. Thread-safe, no allocation.
+ */
+#ifndef IFD_BASE_CPU_H
+#define IFD_BASE_CPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+/* In rising order; each x86 tier includes the ones before it. */
+enum ifd_tier {
+    IFD_TIER_REF,    /* plain C, any machine */
+    IFD_TIER_AVX2,   /* AVX2, FMA, F16C; YMM state */
+    IFD_TIER_AVX512, /* and AVX-512 F, BW, DQ, VL; ZMM state */
+    IFD_TIER_COUNT
+};
+
+const char *ifd_tier_name(enum ifd_tier tier);
+bool ifd_cpu_has(enum ifd_tier tier);
+enum ifd_tier ifd_cpu_best(void);
+/* The tier to use: `name`, or $INFERD_CPU when name is NULL, or the best. INFERD_INVALID_ARGUMENT
+ * for an unknown name (lists the known), INFERD_CPU_UNSUPPORTED for one that this CPU lacks. */
+IFD_MUST_CHECK inferd_status ifd_cpu_choose(const char *name, enum ifd_tier *out,
+                                            inferd_error *err);
+/* "Intel(R) Xeon(R) ..." into out (NUL-terminated), or "unknown". */
+void ifd_cpu_model_name(char *out, size_t size);
+
+#endif
