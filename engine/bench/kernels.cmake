@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+ifd_bench(kernels base text kernels model)

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * tiers.h - the table of each tier that is compiled in, and what their files agree on.
+ * Private to this room: others ask ifd_kernels_get.
+ */
+#ifndef IFD_KERNELS_TIERS_H
+#define IFD_KERNELS_TIERS_H
+
+#include "kernels/kernels.h"
+
+#if defined(__x86_64__)
+#define IFD_KERNELS_X86 1
+#else
+#define IFD_KERNELS_X86 0
+#endif
+
+/* Queries that attention takes at a time, so that their scores stay in cache (56 x 512 floats are
+ * 112 KiB). Results do not depend on it: each query's row is computed on its own. */
+#define IFD_ATTENTION_ROWS 56u
+
+extern const struct ifd_kernels ifd_kernels_ref;
+#if IFD_KERNELS_X86
+extern const struct ifd_kernels ifd_kernels_avx2;
+extern const struct ifd_kernels ifd_kernels_avx512;
+#endif
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The vector vocabulary of the tier files, in AVX-512: `vec`, 16 floats for row-wise work, and
+ * `reg`, one register for the matrix product. vec_avx2-inl.h has the same words over two YMM
+ * registers; every operation gives the same bits in both, so the tiers agree bitwise.
+ * Include in one tier file only, compiled with that tier's flags.
+ */
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VEC 16u
+#define REG 16u
+
+typedef __m512 reg;
+typedef __m512 vec;
+
+#define reg_zero() _mm512_setzero_ps()
+#define reg_load(p) _mm512_load_ps(p)
+#define reg_store(p, v) _mm512_store_ps((p), (v))
+#define reg_set1(x) _mm512_set1_ps(x)
+#define reg_fma(a, b, c) _mm512_fmadd_ps((a), (b), (c))
+
+static inline __mmask16 lanes(size_t n)
+{
+    return (__mmask16)((1u << n) - 1u);
+}
+
+static inline vec vec_set1(float x)
+{
+    return _mm512_set1_ps(x);
+}
+static inline vec vec_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+static inline void vec_store(float *p, vec v)
+{
+    _mm512_storeu_ps(p, v);
+}
+/* The first n < 16 elements, the others zero; touches no byte beyond them. */
+static inline vec vec_load_n(const float *p, size_t n)
+{
+    return _mm512_maskz_loadu_ps(lanes(n), p);
+}
+static inline void vec_store_n(float *p, vec v, size_t n)
+{
+    _mm512_mask_storeu_ps(p, lanes(n), v);
+}
+/* Lanes from n on become `fill`. */
+static inline vec vec_fill_from(vec v, size_t n, float fill)
+{
+    return _mm512_mask_blend_ps(lanes(n), _mm512_set1_ps(fill), v);
+}
+static inline vec vec_add(vec a, vec b)
+{
+    return _mm512_add_ps(a, b);
+}
+static inline vec vec_sub(vec a, vec b)
+{
+    return _mm512_sub_ps(a, b);
+}
+static inline vec vec_mul(vec a, vec b)
+{
+    return _mm512_mul_ps(a, b);
+}
+static inline vec vec_div(vec a, vec b)
+{
+    return _mm512_div_ps(a, b);
+}
+/* a * b + c, rounded once */
+static inline vec vec_fma(vec a, vec b, vec c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+/* b when either is NaN, as the instructions have it */
+static inline vec vec_max(vec a, vec b)
+{
+    return _mm512_max_ps(a, b);
+}
+static inline vec vec_min(vec a, vec b)
+{
+    return _mm512_min_ps(a, b);
+}
+/* a < b ? x : y; false for NaN */
+static inline vec vec_if_less(vec a, vec b, vec x, vec y)
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
+}
+/* to the nearest integer, ties to even */
+static inline vec vec_round(vec a)
+{
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+/* 2^n for integer n in -126..127 */
+static inline vec vec_pow2(vec n)
+{
+    __m512i e = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(e, 23));
+}
+static inline vec vec_abs(vec a)
+{
+    return _mm512_abs_ps(a);
+}
+static inline vec vec_copysign(vec magnitude, vec sign)
+{
+    const __m512i bit = _mm512_set1_epi32(INT32_MIN);
+    return _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(magnitude),
+                                               _mm512_and_si512(bit, _mm512_castps_si512(sign))));
+}
+static inline __m256 upper_half(vec a)
+{
+    return _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a), 1));
+}
+static inline __m256 fold_add(vec a)
+{
+    return _mm256_add_ps(_mm512_castps512_ps256(a), upper_half(a));
+}
+static inline __m256 fold_max(vec a)
+{
+    return _mm256_max_ps(_mm512_castps512_ps256(a), upper_half(a));
+}
+/* 16 half-precision numbers, widened */
+static inline vec vec_from_f16(const uint16_t *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+static inline vec vec_from_bf16(const uint16_t *p)
+{
+    __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The steps of the forward pass. A batch is cut into chunks of whole texts; a chunk goes through
+ * all layers while its activations are in cache, up to the last layer's attention, which leaves one
+ * row per text in first_x and first_context. What is left then runs once over these rows.
+ *
+ *   chunk of tokens: embed -> norm -> layers 1 .. L-1 -> last layer's keys, values, attention
+ *   first tokens:    last layer's output projection, norm, feed-forward, norm -> pooler -> head
+ *
+ * With a team there are two ways, chosen by the batch: apart (each member takes its own texts,
+ * no waiting) when the texts divide well, else shared (every step is split, a barrier after each).
+ * Nothing a text's result is made of depends on the cut: rows are independent in every kernel, and
+ * attention sees one text. Memory: forward_scratch.c.
+ */
+#include "model/forward_scratch.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A member's own share is worth having from this many tokens on: below, reading all weights in
+ * every member costs more than sharing the steps. */
+#define APART_TOKENS_MIN 48u
+/* Row-wise steps below this many floats are not worth a barrier. */
+#define SHARE_FLOATS_MIN 32768u
+
+/* The texts of one chunk: text i has tokens offsets[i] .. offsets[i + 1], counted from offsets[0]
+ * in the lane's buffers. */
+struct chunk {
+    const int32_t *ids;
+    const uint32_t *offsets;
+    size_t texts, tokens;
+    size_t text_first; /* in the batch: index of its row in first_x and first_context */
+};
+
+static void part(size_t n, unsigned member, unsigned members, size_t *begin, size_t *end)
+{
+    *begin = n * member / members;
+    *end = n * (member + 1) / members;
+}
+
+/* ---- matrix products ---- */
+
+struct gemm_step {
+    const struct ifd_kernels *kernels;
+    const struct ifd_gemm_f32 *g;
+    size_t panel_begin, panel_end;
+    bool by_rows;
+};
+
+static void gemm_member(void *arg, unsigned member, unsigned members)
+{
+    const struct gemm_step *step = arg;
+    size_t begin, end;
+    if (step->by_rows) {
+        part(step->g->m, member, members, &begin, &end);
+        step->kernels->gemm_f32(step->g, begin, end, step->panel_begin, step->panel_end);
+        return;
+    }
+    part(step->panel_end - step->panel_begin, member, members, &begin, &end);
+    step->kernels->gemm_f32(step->g, 0, step->g->m, step->panel_begin + begin,
+                            step->panel_begin + end);
+}
+
+static size_t ceil_div(size_t a, size_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static void gemm(struct ifd_lane *lane, const struct ifd_gemm_f32 *g, size_t panel_begin,
+                 size_t panel_end)
+{
+    const struct ifd_kernels *kernels = lane->scratch->w->kernels;
+    if (!lane->shared) {
+        kernels->gemm_f32(g, 0, g->m, panel_begin, panel_end);
+        return;
+    }
+    /* Tiles that the busiest member computes, by panels (weights are read once) or by rows. */
+    size_t members = lane->scratch->members, panels = panel_end - panel_begin;
+    size_t tiles = ceil_div(g->m, kernels->mr);
+    struct gemm_step step = {.kernels = kernels,
+                             .g = g,
+                             .panel_begin = panel_begin,
+                             .panel_end = panel_end,
+                             .by_rows = panels * ceil_div(tiles, members) <
+                                        ceil_div(panels, members) * tiles};
+    ifd_team_run(lane->scratch->team, gemm_member, &step);
+}
+
+/* y[rows][l->n] = epilogue(x[rows][l->k] W^T + b); residual has y's stride. */
+static void linear(struct ifd_lane *lane, const struct ifd_linear *l, enum ifd_epilogue epilogue,
+                   size_t rows, const float *x, size_t ldx, const float *residual, float *y,
+                   size_t ldy)
+{
+    const struct ifd_gemm_f32 g = {.m = rows,
+                                   .n = l->n,
+                                   .k = l->k,
+                                   .a = x,
+                                   .lda = ldx,
+                                   .b = l->packed,
+                                   .c = y,
+                                   .ldc = ldy,
+                                   .bias = l->bias,
+                                   .residual = residual,
+                                   .ldr = ldy,
+                                   .epilogue = epilogue};
+    gemm(lane, &g, 0, ceil_div(l->n, lane->scratch->w->kernels->nr));
+}
+
+/* ---- row-wise steps ---- */
+
+struct norm_step {
+    const struct ifd_weights *w;
+    const struct ifd_norm *norm;
+    float *x;
+    size_t ld, rows;
+};
+
+static void norm_member(void *arg, unsigned member, unsigned members)
+{
+    const struct norm_step *step = arg;
+    size_t begin, end;
+    part(step->rows, member, members, &begin, &end);
+    float *x = step->x + begin * step->ld;
+    step->w->kernels->layer_norm_f32(x, step->ld, step->norm->gamma, step->norm->beta,
+                                     step->w->norm_eps, end - begin, step->w->hidden, x, step->ld);
+}
+
+static void norm(struct ifd_lane *lane, const struct ifd_norm *n, float *x, size_t rows)
+{
+    struct ifd_scratch *s = lane->scratch;
+    struct norm_step step = {.w = s->w, .norm = n, .x = x, .ld = s->ld_h, .rows = rows};
+    if (lane->shared && rows * s->w->hidden >= SHARE_FLOATS_MIN)
+        ifd_team_run(s->team, norm_member, &step);
+    else
+        norm_member(&step, 0, 1);
+}
+
+static void widen(const struct ifd_weights *w, size_t row, float *out)
+{
+    size_t at = row * w->hidden;
+    switch (w->words.storage) {
+    case IFD_STORE_F32:
+        memcpy(out, (const float *)w->words.data + at, w->hidden * sizeof(float));
+        break;
+    case IFD_STORE_F16:
+        w->kernels->f16_to_f32((const uint16_t *)w->words.data + at, w->hidden, out);
+        break;
+    case IFD_STORE_BF16:
+        w->kernels->bf16_to_f32((const uint16_t *)w->words.data + at, w->hidden, out);
+        break;
+    }
+}
+
+static void embed(struct ifd_lane *lane, const struct chunk *c)
+{
+    const struct ifd_weights *w = lane->scratch->w;
+    const size_t hidden = w->hidden;
+    float *x = lane->x;
+    for (size_t t = 0; t < c->texts; t++) {
+        for (uint32_t i = c->offsets[t]; i < c->offsets[t + 1]; i++, x += lane->scratch->ld_h) {
+            const float *position = w->positions_types + (i - c->offsets[t]) * hidden;
+            widen(w, (size_t)c->ids[i], x);
+            for (size_t j = 0; j < hidden; j++)
+                x[j] += position[j];
+        }
+    }
+    norm(lane, &w->norm0, lane->x, c->tokens);
+}
+
+/* ---- attention ---- */
+
+struct attention_step {
+    struct ifd_lane *lane;
+    const struct chunk *chunk;
+    bool first_only;
+};
+
+/* Head-major units, so that each member gets a like share of every text. */
+static void attention_member(void *arg, unsigned member, unsigned members)
+{
+    const struct attention_step *step = arg;
+    const struct ifd_lane *lane = step->lane;
+    const struct ifd_scratch *s = lane->scratch;
+    const struct chunk *c = step->chunk;
+    const size_t hidden = s->w->hidden, d = hidden / s->w->heads;
+    const float scale = 1.0f / sqrtf((float)d);
+    float *work = lane->shared ? s->lane[member].work : lane->work;
+    size_t begin, end;
+    part(s->w->heads * c->texts, member, members, &begin, &end);
+    for (size_t unit = begin; unit < end; unit++) {
+        size_t text = unit % c->texts, column = unit / c->texts * d;
+        size_t row = c->offsets[text] - c->offsets[0];
+        size_t length = c->offsets[text + 1] - c->offsets[text];
+        const float *qkv = lane->qkv + row * s->ld_qkv + column;
+        const float *q = qkv;
+        float *o = lane->context + row * s->ld_h + column;
+        size_t ldq = s->ld_qkv, rows = length;
+        if (step->first_only) {
+            q = lane->context + text * s->ld_h + column;
+            o = s->first_context + (c->text_first + text) * s->ld_h + column;
+            ldq = s->ld_h;
+            rows = 1;
+        }
+        s->w->kernels->attention_f32(q, ldq, qkv + hidden, s->ld_qkv, qkv + 2 * hidden, s->ld_qkv,
+                                     rows, length, d, scale, o, s->ld_h, work);
+    }
+}
+
+static void attention(struct ifd_lane *lane, const struct chunk *c, bool first_only)
+{
+    struct attention_step step = {.lane = lane, .chunk = c, .first_only = first_only};
+    if (lane->shared)
+        ifd_team_run(lane->scratch->team, attention_member, &step);
+    else
+        attention_member(&step, 0, 1);
+}
+
+/* ---- layers ---- */
+
+/* x = norm2(h + ffn(h)) with h = norm1(residual + context W^T + b). `x` may be `residual`. */
+static void layer_rows(struct ifd_lane *lane, const struct ifd_layer *l, size_t rows,
+                       const float *context, const float *residual, float *x)
+{
+    const struct ifd_scratch *s = lane->scratch;
+    linear(lane, &l->out, IFD_EPI_BIAS_RESIDUAL, rows, context, s->ld_h, residual, x, s->ld_h);
+    norm(lane, &l->norm1, x, rows);
+    linear(lane, &l->ffn1, IFD_EPI_BIAS_GELU, rows, x, s->ld_h, NULL, lane->ffn, s->ld_f);
+    linear(lane, &l->ffn2, IFD_EPI_BIAS_RESIDUAL, rows, lane->ffn, s->ld_f, x, x, s->ld_h);
+    norm(lane, &l->norm2, x, rows);
+}
+
+static void layer_full(struct ifd_lane *lane, const struct ifd_layer *l, const struct chunk *c)
+{
+    const struct ifd_scratch *s = lane->scratch;
+    linear(lane, &l->qkv, IFD_EPI_BIAS, c->tokens, lane->x, s->ld_h, NULL, lane->qkv, s->ld_qkv);
+    attention(lane, c, false);
+    layer_rows(lane, l, c->tokens, lane->context, lane->x, lane->x);
+}
+
+static void gather_first(const struct ifd_lane *lane, const struct chunk *c)
+{
+    const struct ifd_scratch *s = lane->scratch;
+    for (size_t t = 0; t < c->texts; t++)
+        memcpy(s->first_x + (c->text_first + t) * s->ld_h,
+               lane->x + (c->offsets[t] - c->offsets[0]) * s->ld_h, s->w->hidden * sizeof(float));
+}
+
+/* Up to attention: keys and values of all tokens, queries of the first ones. H need not be a
+ * multiple of nr: the panel that holds column H is computed from both sides, and the queries of
+ * other tokens that come with it are not read. */
+static void layer_first(struct ifd_lane *lane, const struct ifd_layer *l, const struct chunk *c)
+{
+    const struct ifd_scratch *s = lane->scratch;
+    const size_t hidden = s->w->hidden, nr = s->w->kernels->nr;
+    gather_first(lane, c);
+    struct ifd_gemm_f32 g = {.m = c->texts,
+                             .n = hidden, /* of 3 H: the panels are those of the whole */
+                             .k = hidden,
+                             .a = s->first_x + c->text_first * s->ld_h,
+                             .lda = s->ld_h,
+                             .b = l->qkv.packed,
+                             .c = lane->context,
+                             .ldc = s->ld_h,
+                             .bias = l->qkv.bias,
+                             .epilogue = IFD_EPI_BIAS};
+    gemm(lane, &g, 0, ceil_div(hidden, nr));
+    g.m = c->tokens;
+    g.n = 3 * hidden;
+    g.a = lane->x;
+    g.c = lane->qkv;
+    g.ldc = s->ld_qkv;
+    gemm(lane, &g, hidden / nr, ceil_div(3 * hidden, nr));
+    attention(lane, c, true);
+}
+
+static bool first_only(const struct ifd_scratch *s)
+{
+    return s->w->layers > 0 && !s->full_last_layer;
+}
+
+static void run_chunk(struct ifd_lane *lane, const struct chunk *c)
+{
+    const struct ifd_scratch *s = lane->scratch;
+    embed(lane, c);
+    uint32_t full = first_only(s) ? s->w->layers - 1 : s->w->layers;
+    for (uint32_t i = 0; i < full; i++)
+        layer_full(lane, &s->w->layer[i], c);
+    if (first_only(s))
+        layer_first(lane, &s->w->layer[full], c);
+    else
+        gather_first(lane, c);
+}
+
+/* The rest for texts [begin, end), whose rows are in first_x and first_context. */
+static void run_first_rows(struct ifd_lane *lane, size_t begin, size_t end, float *logits)
+{
+    const struct ifd_scratch *s = lane->scratch;
+    const struct ifd_weights *w = s->w;
+    for (size_t rows; begin < end; begin += rows) {
+        rows = end - begin < s->rows_max ? end - begin : s->rows_max;
+        float *x = s->first_x + begin * s->ld_h;
+        if (first_only(s))
+            layer_rows(lane, &w->layer[w->layers - 1], rows, s->first_context + begin * s->ld_h, x,
+                       x);
+        linear(lane, &w->pre, w->arch == IFD_ARCH_BERT ? IFD_EPI_BIAS_TANH : IFD_EPI_BIAS_RELU,
+               rows, x, s->ld_h, NULL, lane->context, s->ld_h);
+        linear(lane, &w->head, IFD_EPI_BIAS, rows, lane->context, s->ld_h, NULL,
+               logits + begin * w->labels, w->labels);
+    }
+}
+
+/* ---- cutting a batch ---- */
+
+/* Texts from `first` for the next chunk: about an even share of what is left in chunks of `target`
+ * tokens, at most rows_max tokens. */
+static size_t chunk_end(const struct ifd_scratch *s, const struct ifd_ragged *batch, size_t first,
+                        size_t end, size_t target)
+{
+    const uint32_t *o = batch->offsets;
+    size_t left = o[end] - o[first], share = left / ceil_div(left, target);
+    size_t t = first + 1;
+    while (t < end) {
+        size_t tokens = o[t] - o[first], next = o[t + 1] - o[t];
+        if (tokens + next > s->rows_max || tokens + next / 2 > share)
+            break;
+        t++;
+    }
+    return t;
+}
+
+static void run_texts(struct ifd_lane *lane, const struct ifd_ragged *batch, size_t begin,
+                      size_t end, float *logits)
+{
+    const struct ifd_scratch *s = lane->scratch;
+    size_t target = (size_t)IFD_CHUNK_TOKENS * (lane->shared ? s->members : 1);
+    if (target > s->rows_max)
+        target = s->rows_max;
+    for (size_t t = begin, next; t < end; t = next) {
+        next = chunk_end(s, batch, t, end, target);
+        struct chunk c = {.ids = batch->ids,
+                          .offsets = batch->offsets + t,
+                          .texts = next - t,
+                          .tokens = batch->offsets[next] - batch->offsets[t],
+                          .text_first = t};
+        run_chunk(lane, &c);
+    }
+    run_first_rows(lane, begin, end, logits);
+}
+
+/* Cut the texts into one run of neighbours per member; true when that is worth doing. */
+static bool share_texts(struct ifd_scratch *s, const struct ifd_ragged *batch)
+{
+    const uint32_t *o = batch->offsets;
+    size_t total = o[batch->texts], most = 0, t = 0;
+    if (total < (size_t)s->members * APART_TOKENS_MIN)
+        return false;
+    for (unsigned i = 0; i < s->members; i++) {
+        size_t goal = total * (i + 1) / s->members;
+        s->share[i] = (uint32_t)t;
+        while (t < batch->texts && (o[t] + (size_t)o[t + 1]) / 2 < goal)
+            t++;
+        size_t tokens = o[t] - o[s->share[i]];
+        most = tokens > most ? tokens : most;
+    }
+    s->share[s->members] = (uint32_t)batch->texts;
+    /* a tenth over the mean is about what the barriers of the shared way cost */
+    return most * s->members <= total + total / 10;
+}
+
+struct apart_step {
+    struct ifd_scratch *s;
+    const struct ifd_ragged *batch;
+    float *logits;
+};
+
+static void apart_member(void *arg, unsigned member, unsigned members)
+{
+    const struct apart_step *step = arg;
+    (void)members;
+    run_texts(&step->s->lane[member], step->batch, step->s->share[member],
+              step->s->share[member + 1], step->logits);
+}
+
+static void check_batch(const struct ifd_scratch *s, const struct ifd_ragged *batch)
+{
+    const uint32_t *o = batch->offsets;
+    IFD_ASSERT(batch->texts <= s->texts_max && o[0] == 0);
+    for (size_t t = 0; t < batch->texts; t++)
+        IFD_ASSERT(o[t + 1] > o[t] && o[t + 1] - o[t] <= s->w->positions);
+    IFD_ASSERT(o[batch->texts] <= s->tokens_max);
+    for (size_t i = 0; i < o[batch->texts]; i++)
+        IFD_ASSERT(batch->ids[i] >= 0 && (uint32_t)batch->ids[i] < s->w->vocab);
+}
+
+void ifd_forward(struct ifd_scratch *s, const struct ifd_ragged *batch, float *logits)
+{
+    check_batch(s, batch);
+    bool apart = s->members > 1 && share_texts(s, batch);
+    for (unsigned i = 0; i < s->members; i++)
+        s->lane[i].shared = s->members > 1 && !apart;
+    if (apart) {
+        struct apart_step step = {.s = s, .batch = batch, .logits = logits};
+        ifd_team_run(s->team, apart_member, &step);
+    } else {
+        run_texts(&s->lane[0], batch, 0, batch->texts, logits);
+    }
+}

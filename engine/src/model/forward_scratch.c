@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Sizes and lifetime of a forward pass's memory: all of it is allocated here, none later.
+ */
+#include "model/forward_scratch.h"
+
+#include "base/mem.h"
+
+/* n floats rounded up to an odd number of cache lines; 0 on overflow. */
+static size_t stride(size_t n)
+{
+    const size_t line = IFD_CACHE_LINE / sizeof(float);
+    return n > SIZE_MAX / 8 ? 0 : ((n + line - 1) / line | 1u) * line;
+}
+
+static float *floats(struct ifd_scratch *s, size_t rows, size_t ld)
+{
+    size_t count, bytes;
+    if (!ld || !ifd_size_mul(rows, ld, &count) || !ifd_size_mul(count, sizeof(float), &bytes))
+        return NULL;
+    float *p = ifd_zalloc_aligned(bytes);
+    if (p)
+        s->bytes += bytes;
+    return p;
+}
+
+static bool allocate_lane(struct ifd_scratch *s, struct ifd_lane *lane)
+{
+    const struct ifd_weights *w = s->w;
+    size_t length = s->rows_max < w->positions ? s->rows_max : w->positions;
+    size_t work = ifd_attention_work_floats(length, length, w->hidden / w->heads, w->kernels->nr);
+    lane->scratch = s;
+    lane->x = floats(s, s->rows_max, s->ld_h);
+    lane->qkv = floats(s, s->rows_max, s->ld_qkv);
+    lane->context = floats(s, s->rows_max, s->ld_h);
+    lane->ffn = floats(s, s->rows_max, s->ld_f);
+    lane->work = floats(s, 1, work);
+    return lane->x && lane->qkv && lane->context && lane->ffn && lane->work;
+}
+
+inferd_status ifd_scratch_create(const struct ifd_weights *w, size_t tokens_max, size_t texts_max,
+                                 struct ifd_team *team, struct ifd_scratch **out, inferd_error *err)
+{
+    IFD_ASSERT(w->kernels && w->heads && w->hidden && w->hidden % w->heads == 0);
+    if (!tokens_max || !texts_max)
+        return ifd_fail(err, INFERD_INVALID_ARGUMENT,
+                        "a batch needs room for at least one token and one text");
+    struct ifd_scratch *s = ifd_zalloc(sizeof(*s));
+    if (!s)
+        goto no_memory;
+    s->w = w;
+    s->team = team;
+    s->members = team ? ifd_team_size(team) : 1;
+    s->tokens_max = tokens_max;
+    s->texts_max = texts_max;
+    size_t rows = w->positions > IFD_CHUNK_TOKENS ? w->positions : IFD_CHUNK_TOKENS;
+    s->rows_max = rows < tokens_max ? rows : tokens_max;
+    s->ld_h = stride(w->hidden);
+    s->ld_qkv = stride(3 * (size_t)w->hidden);
+    s->ld_f = stride(w->ffn);
+    s->lane = ifd_zalloc_array(s->members, sizeof(*s->lane));
+    s->share = ifd_zalloc_array((size_t)s->members + 1, sizeof(*s->share));
+    s->first_x = floats(s, texts_max, s->ld_h);
+    s->first_context = floats(s, texts_max, s->ld_h);
+    if (!s->lane || !s->share || !s->first_x || !s->first_context)
+        goto no_memory;
+    for (unsigned i = 0; i < s->members; i++)
+        if (!allocate_lane(s, &s->lane[i]))
+            goto no_memory;
+    *out = s;
+    return INFERD_OK;
+no_memory:
+    ifd_scratch_free(s);
+    return ifd_fail(err, INFERD_NO_MEMORY,
+                    "no memory for the scratch of a batch of %zu tokens in %zu texts; ask for a "
+                    "smaller batch",
+                    tokens_max, texts_max);
+}
+
+void ifd_scratch_free(struct ifd_scratch *s)
+{
+    if (!s)
+        return;
+    for (unsigned i = 0; s->lane && i < s->members; i++) {
+        ifd_free(s->lane[i].x);
+        ifd_free(s->lane[i].qkv);
+        ifd_free(s->lane[i].context);
+        ifd_free(s->lane[i].ffn);
+        ifd_free(s->lane[i].work);
+    }
+    ifd_free(s->lane);
+    ifd_free(s->share);
+    ifd_free(s->first_x);
+    ifd_free(s->first_context);
+    ifd_free(s);
+}
+
+size_t ifd_scratch_bytes(const struct ifd_scratch *s)
+{
+    return s->bytes;
+}
+
+void ifd_scratch_set_full_last_layer(struct ifd_scratch *s, bool full)
+{
+    s->full_last_layer = full;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * weights.h - what a loaded encoder is, the same for BERT and DistilBERT: validated sizes and
+ * packed weights. Written by the loader (load.c), read by the forward pass (forward.c).
+ *
+ * Names of dimensions: V vocabulary, P positions, H hidden, F feed-forward, C labels.
+ * Immutable after loading.
+ */
+#ifndef IFD_MODEL_WEIGHTS_H
+#define IFD_MODEL_WEIGHTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/kernels.h"
+
+enum ifd_arch { IFD_ARCH_BERT, IFD_ARCH_DISTILBERT };
+enum ifd_storage { IFD_STORE_F32, IFD_STORE_F16, IFD_STORE_BF16 };
+enum ifd_problem { IFD_PROBLEM_SINGLE_LABEL, IFD_PROBLEM_MULTI_LABEL };
+
+/* y = x W^T + b, packed for the tier (kernels.h). */
+struct ifd_linear {
+    size_t n, k;
+    float *packed; /* ifd_packed_floats(n, k, nr) */
+    float *bias;   /* [n padded to nr], zero-padded */
+};
+
+struct ifd_norm {
+    float *gamma, *beta; /* [H] */
+};
+
+/* An embedding table stays in the dtype of its file and is widened row by row. */
+struct ifd_table {
+    enum ifd_storage storage;
+    size_t rows;
+    void *data; /* [rows][H] */
+};
+
+struct ifd_layer {
+    struct ifd_linear qkv;  /* n = 3H: query, key, value outputs one after the other */
+    struct ifd_linear out;  /* H -> H */
+    struct ifd_norm norm1;  /* after attention */
+    struct ifd_linear ffn1; /* H -> F, then GELU */
+    struct ifd_linear ffn2; /* F -> H */
+    struct ifd_norm norm2;  /* after the feed-forward */
+};
+
+struct ifd_weights {
+    enum ifd_arch arch;
+    enum ifd_problem problem;
+    const struct ifd_kernels *kernels; /* the tier that the panels are packed for */
+    uint32_t layers, hidden, heads, ffn, vocab, positions, labels;
+    float norm_eps;
+    struct ifd_table words;  /* [V][H] */
+    float *positions_types;  /* [P][H]: position row + token type 0's row (none in DistilBERT) */
+    struct ifd_norm norm0;   /* of the embeddings */
+    struct ifd_layer *layer; /* [layers] */
+    struct ifd_linear pre;   /* BERT: pooler (tanh); DistilBERT: pre_classifier (relu). H -> H */
+    struct ifd_linear head;  /* H -> C */
+    uint64_t parameters;
+    size_t bytes; /* of memory held by all of the above */
+    /* private */
+    void *arena; /* the one block that all the float and table memory above lies in */
+    size_t arena_bytes;
+};
+
+/* Accepts NULL and half-built weights. */
+void ifd_weights_free(struct ifd_weights *w);
+
+#endif
