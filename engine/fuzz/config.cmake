@@ -1,0 +1,1 @@
+ifd_fuzz(config base text kernels model)

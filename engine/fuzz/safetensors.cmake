@@ -1,0 +1,1 @@
+ifd_fuzz(safetensors base text kernels model)

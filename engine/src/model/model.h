@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * model.h - what the rooms above see of a loaded model beyond the public header.
+ */
+#ifndef IFD_MODEL_MODEL_H
+#define IFD_MODEL_MODEL_H
+
+#include "model/forward.h"
+#include "model/weights.h"
+#include "text/tokenizer.h"
+
+const struct ifd_weights *ifd_model_weights(const inferd_model *model);
+const struct ifd_tokenizer *ifd_model_tokenizer(const inferd_model *model);
+uint32_t ifd_model_max_length(const inferd_model *model); /* in force */
+
+/* The result of one text from its logits [labels]: label and confidence (tokens, truncated: not
+ * set). */
+void ifd_model_result(const inferd_model *model, const float *logits, inferd_result *out);
+
+#endif

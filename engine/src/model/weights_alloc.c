@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/weights_alloc.h"
+
+#include <stdbool.h>
+
+#include "base/mem.h"
+
+/* Runs over the parts twice: without a base to measure, with one to hand out. */
+struct carver {
+    char *base;
+    size_t at;
+    bool failed; /* a size did not fit */
+};
+
+static void *carve(struct carver *c, size_t count, size_t size)
+{
+    size_t bytes, end;
+    void *part = c->base ? c->base + c->at : NULL;
+    if (!ifd_size_mul(count, size, &bytes) || !ifd_size_add(bytes, IFD_CACHE_LINE - 1, &bytes) ||
+        !ifd_size_add(c->at, bytes - bytes % IFD_CACHE_LINE, &end)) {
+        c->failed = true;
+        return NULL;
+    }
+    c->at = end;
+    return part;
+}
+
+static void carve_linear(struct carver *c, struct ifd_linear *l, size_t n, size_t k, size_t nr)
+{
+    size_t floats = ifd_packed_floats(n, k, nr);
+    if (floats == 0)
+        c->failed = true;
+    l->n = n;
+    l->k = k;
+    l->packed = carve(c, floats, sizeof(float));
+    l->bias = carve(c, (n + nr - 1) / nr * nr, sizeof(float));
+}
+
+static void carve_norm(struct carver *c, struct ifd_norm *norm, size_t h)
+{
+    norm->gamma = carve(c, h, sizeof(float));
+    norm->beta = carve(c, h, sizeof(float));
+}
+
+static void carve_all(struct carver *c, struct ifd_weights *w)
+{
+    size_t h = w->hidden, nr = w->kernels->nr, elements;
+    if (!ifd_size_mul(w->vocab, h, &elements))
+        c->failed = true;
+    else
+        w->words.data = carve(c, elements, ifd_storage_bytes(w->words.storage));
+    if (!ifd_size_mul(w->positions, h, &elements))
+        c->failed = true;
+    else
+        w->positions_types = carve(c, elements, sizeof(float));
+    carve_norm(c, &w->norm0, h);
+    for (uint32_t i = 0; i < w->layers; i++) {
+        struct ifd_layer *l = &w->layer[i];
+        carve_linear(c, &l->qkv, 3 * h, h, nr);
+        carve_linear(c, &l->out, h, h, nr);
+        carve_norm(c, &l->norm1, h);
+        carve_linear(c, &l->ffn1, w->ffn, h, nr);
+        carve_linear(c, &l->ffn2, h, w->ffn, nr);
+        carve_norm(c, &l->norm2, h);
+    }
+    carve_linear(c, &w->pre, h, h, nr);
+    carve_linear(c, &w->head, w->labels, h, nr);
+}
+
+size_t ifd_storage_bytes(enum ifd_storage storage)
+{
+    return storage == IFD_STORE_F32 ? sizeof(float) : sizeof(uint16_t);
+}
+
+struct ifd_weights *ifd_weights_create(const struct ifd_config *c,
+                                       const struct ifd_kernels *kernels, enum ifd_storage words)
+{
+    struct ifd_weights *w = ifd_zalloc(sizeof(*w));
+    if (!w)
+        return NULL;
+    w->arch = c->arch;
+    w->problem = c->problem;
+    w->kernels = kernels;
+    w->layers = c->layers;
+    w->hidden = c->hidden;
+    w->heads = c->heads;
+    w->ffn = c->ffn;
+    w->vocab = c->vocab;
+    w->positions = c->positions;
+    w->labels = c->labels;
+    w->norm_eps = c->norm_eps;
+    w->words.storage = words;
+    w->words.rows = c->vocab;
+    w->layer = ifd_zalloc_array(c->layers, sizeof(*w->layer));
+    struct carver carver = {0};
+    if (w->layer)
+        carve_all(&carver, w);
+    if (w->layer && !carver.failed) {
+        w->arena = ifd_zalloc_aligned(carver.at);
+        w->arena_bytes = carver.at;
+        w->bytes = carver.at + c->layers * sizeof(*w->layer) + sizeof(*w);
+    }
+    if (!w->arena) {
+        ifd_weights_free(w);
+        return NULL;
+    }
+    carver = (struct carver){.base = w->arena};
+    carve_all(&carver, w);
+    return w;
+}
+
+void ifd_weights_free(struct ifd_weights *w)
+{
+    if (!w)
+        return;
+    ifd_free(w->arena);
+    ifd_free(w->layer);
+    ifd_free(w);
+}
