@@ -1,0 +1,1 @@
+ifd_fuzz(text base text)
