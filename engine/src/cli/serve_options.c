@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Ranges repeat ifd_server_config_check, so that a message can say where a value came from; a test
+ * holds both against each other.
+ */
+#include "cli/serve_options.h"
+
+#include "cli/model_args.h"
+
+#define DAY_MS 86400000u
+
+#define SECTION(title)                              \
+    {                                               \
+        .kind = IFD_OPTION_SECTION, .name = (title) \
+    }
+#define COUNT(option, from, to, text)                                                            \
+    {                                                                                            \
+        .kind = IFD_OPTION_COUNT, .name = (option), .value = "N", .least = (from), .most = (to), \
+        .help = (text)                                                                           \
+    }
+#define BYTES(option, from, to, text)                                                 \
+    {                                                                                 \
+        .kind = IFD_OPTION_BYTES, .name = (option), .value = "SIZE", .least = (from), \
+        .most = (to), .help = (text)                                                  \
+    }
+#define TIME(option, from, text)                                                         \
+    {                                                                                    \
+        .kind = IFD_OPTION_DURATION, .name = (option), .value = "TIME", .least = (from), \
+        .most = DAY_MS, .help = (text)                                                   \
+    }
+
+const struct ifd_option ifd_serve_options[] = {
+    SECTION("Model"),
+    IFD_MODEL_DIR_OPTION,
+    IFD_MODEL_MAX_LENGTH_OPTION,
+    IFD_MODEL_DTYPE_OPTION,
+    IFD_MODEL_TIER_OPTION,
+
+    SECTION("Listener"),
+    {.kind = IFD_OPTION_STRING,
+     .name = "host",
+     .value = "ADDRESS",
+     .preset = "127.0.0.1",
+     .help = "IPv4 or IPv6 address to listen on; 0.0.0.0 or :: for all"},
+    COUNT("port", 0, 65535, "TCP port; 0 lets the system pick one, which the log tells"),
+    COUNT("max-connections", 1, 1000000,
+          "open connections; the oldest idle one makes room for a new one"),
+
+    SECTION("Threads and batches"),
+    COUNT("threads", 0, 1024, "threads that compute; 0 means as many as this process may use"),
+    COUNT("http-threads", 1, 64, "threads that read, parse, tokenize and answer"),
+    COUNT("max-batch-tokens", 3, 1u << 20,
+          "tokens computed at once; raised to --max-length if below"),
+    COUNT("max-batch-size", 1, 65536, "texts computed at once"),
+    COUNT("batch-wait-us", 0, 1000000,
+          "microseconds that a batch that is not full waits for more; 0 never waits"),
+    COUNT("max-queue", 1, 1000000, "inputs that may wait; more are answered with 429"),
+    COUNT("max-queue-tokens", 3, 1u << 30, "tokens that may wait; more are answered with 429"),
+
+    SECTION("One request"),
+    COUNT("max-inputs", 1, 65536, "inputs of one request"),
+    BYTES("max-body-bytes", 2, 1u << 30, "largest body"),
+    BYTES("max-header-bytes", 256, 1u << 20, "largest request line and headers together"),
+    COUNT("max-headers", 1, 10000, "number of headers"),
+    BYTES("max-target-bytes", 16, 1u << 20, "longest request target; not above --max-header-bytes"),
+
+    SECTION("Time"),
+    TIME("keepalive-timeout", 1, "between two requests of a connection, and before the first"),
+    TIME("header-timeout", 1, "from the first byte of a request to the end of its headers"),
+    TIME("body-timeout", 1, "from the end of the headers to the end of the body"),
+    TIME("write-timeout", 1, "for a client to take an answer"),
+    TIME("request-timeout", 1, "from admission to the answer; 504 after it"),
+    TIME("drain-delay", 0, "from SIGTERM, when /readyz says no, to the closing of the listener"),
+    TIME("drain-timeout", 1, "then, for requests in flight"),
+
+    SECTION("Logs"),
+    {.kind = IFD_OPTION_CHOICE,
+     .name = "log-format",
+     .value = "FORMAT",
+     .preset = "auto",
+     .choices = "auto|text|json",
+     .help = "lines on stderr; auto is text on a terminal and JSON otherwise"},
+    {.kind = IFD_OPTION_CHOICE,
+     .name = "log-level",
+     .value = "LEVEL",
+     .preset = "info",
+     .choices = "debug|info|warn|error",
+     .help = "the least level that is written"},
+    {.kind = IFD_OPTION_FLAG, .name = "access-log", .help = "one line per request"},
+    {.kind = IFD_OPTION_FLAG,
+     .name = "print-config",
+     .env = "",
+     .help = "print every value and where it came from, and stop"},
+};
+
+/* Where the numbers go. */
+static const struct {
+    const char *option;
+    size_t offset;
+} fields[] = {
+#define FIELD(option, member)                                \
+    {                                                        \
+        (option), offsetof(struct ifd_server_config, member) \
+    }
+    FIELD("max-length", max_length),
+    FIELD("port", port),
+    FIELD("max-connections", max_connections),
+    FIELD("threads", threads),
+    FIELD("http-threads", http_threads),
+    FIELD("max-batch-tokens", max_batch_tokens),
+    FIELD("max-batch-size", max_batch_size),
+    FIELD("batch-wait-us", batch_wait_us),
+    FIELD("max-queue", max_queue),
+    FIELD("max-queue-tokens", max_queue_tokens),
+    FIELD("max-inputs", max_inputs),
+    FIELD("max-body-bytes", max_body_bytes),
+    FIELD("max-header-bytes", max_header_bytes),
+    FIELD("max-headers", max_headers),
+    FIELD("max-target-bytes", max_target_bytes),
+    FIELD("keepalive-timeout", keepalive_timeout_ms),
+    FIELD("header-timeout", header_timeout_ms),
+    FIELD("body-timeout", body_timeout_ms),
+    FIELD("write-timeout", write_timeout_ms),
+    FIELD("request-timeout", request_timeout_ms),
+    FIELD("drain-delay", drain_delay_ms),
+    FIELD("drain-timeout", drain_timeout_ms),
+#undef FIELD
+};
+#define FIELDS (sizeof(fields) / sizeof(fields[0]))
+
+static uint32_t *field_of(struct ifd_server_config *c, size_t i)
+{
+    return (uint32_t *)(void *)((char *)c + fields[i].offset);
+}
+
+void ifd_serve_prepare(struct ifd_options *o)
+{
+    struct ifd_server_config c;
+    ifd_server_config_defaults(&c);
+    for (size_t i = 0; i < FIELDS; i++)
+        ifd_options_preset(o, fields[i].option, *field_of(&c, i));
+}
+
+void ifd_serve_config(const struct ifd_options *o, struct ifd_server_config *c)
+{
+    ifd_server_config_defaults(c);
+    for (size_t i = 0; i < FIELDS; i++)
+        *field_of(c, i) = (uint32_t)ifd_options_number(o, fields[i].option);
+    c->dtype = ifd_options_text(o, "dtype");
+    c->tier = ifd_model_tier(o);
+    c->host = ifd_options_text(o, "host");
+    c->access_log = ifd_options_flag(o, "access-log");
+}
