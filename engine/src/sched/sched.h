@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * sched.h - the admission queue and the worker threads behind it.
+ *
+ *     submit -> [bounded queue] -> idle worker takes a ragged batch -> forward -> done(job)
+ *
+ * A worker that becomes idle takes what is queued, in order, up to a full batch; it never waits for
+ * company unless batch_wait_us says so. When several workers are idle they share what is queued by
+ * tokens. Order, batch and worker do not change a text's result (see forward.h).
+ *
+ * Threads: submit and cancel from any thread; create, stop and free from one. The queue is one
+ * mutex and one condition variable: held for tens of nanoseconds per job and per batch, never
+ * across arithmetic. Nothing allocates after create.
+ */
+#ifndef IFD_SCHED_SCHED_H
+#define IFD_SCHED_SCHED_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "sched/engine.h"
+#include "sched/job.h"
+
+struct ifd_sched;
+
+struct ifd_sched_options {
+    unsigned workers;       /* >= 1, each one thread */
+    size_t batch_tokens;    /* most tokens of a batch, >= any text's */
+    size_t batch_texts;     /* most texts of a batch */
+    uint32_t batch_wait_us; /* how long a batch that is not full waits for more, after its first
+                             * text came; 0 = not at all */
+    size_t queue_texts;     /* most texts waiting */
+    size_t queue_tokens;    /* most tokens waiting */
+};
+
+/* Counts since the start, and what waits now. */
+struct ifd_sched_stats {
+    uint64_t batches, texts, tokens;      /* computed */
+    uint64_t refused, expired, cancelled; /* jobs */
+    size_t queue_texts, queue_tokens;
+};
+
+IFD_MUST_CHECK inferd_status ifd_sched_create(const struct ifd_sched_options *options,
+                                              struct ifd_sched **out, inferd_error *err);
+/* INFERD_OK: the job is the scheduler's until its `done`. INFERD_OVERLOADED: it does not fit, or
+ * the scheduler is stopping; the job stays the caller's. INFERD_INVALID_ARGUMENT: a text is empty
+ * or longer than a batch, or the engine was made for other workers or batches. */
+IFD_MUST_CHECK inferd_status ifd_sched_submit(struct ifd_sched *s, struct ifd_job *job,
+                                              inferd_error *err);
+/* Say that nobody waits for the job any more: its texts that are not begun are dropped, with status
+ * INFERD_CANCELLED. `done` still comes, once. Only between submit and `done`. */
+void ifd_sched_cancel(struct ifd_job *job);
+/* Refuse new jobs, finish all that are queued, end the threads. Idempotent. */
+void ifd_sched_stop(struct ifd_sched *s);
+/* Stops first. Accepts NULL. */
+void ifd_sched_free(struct ifd_sched *s);
+void ifd_sched_get_stats(struct ifd_sched *s, struct ifd_sched_stats *out);
+
+#endif
