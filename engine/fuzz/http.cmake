@@ -1,0 +1,1 @@
+ifd_fuzz(http server sched model kernels text base)

@@ -1,0 +1,1 @@
+ifd_fuzz(request server sched model kernels text base)

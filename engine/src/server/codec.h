@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * codec.h - a wire protocol: request bytes in, texts out; results in, answer bytes out.
+ *
+ * A codec is one file and one constant table; a route names it. It knows no HTTP, no model and no
+ * thread. Decoding is incremental: body bytes are fed as they come and are not kept.
+ */
+#ifndef IFD_SERVER_CODEC_H
+#define IFD_SERVER_CODEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "server/texts.h"
+
+#define IFD_CODEC_KEY_MAX 64u
+
+struct ifd_codec;
+
+/* A request being decoded. */
+struct ifd_decode {
+    struct ifd_texts texts; /* the result */
+    uint32_t max_inputs;
+    /* private to the codec in use */
+    const struct ifd_codec *codec;
+    struct ifd_json json;
+    uint8_t state;
+    bool in_text;      /* some pieces of a string have come */
+    uint32_t seen;     /* bit per key */
+    uint32_t key_size; /* bytes of the key so far, kept or not */
+    char key[IFD_CODEC_KEY_MAX];
+};
+
+/* What is answered. */
+struct ifd_answer {
+    const char *(*label)(const void *model, uint32_t label); /* its name */
+    const void *model;
+    const inferd_result *results; /* [count], in the order of the texts */
+    uint32_t count;
+};
+
+struct ifd_codec {
+    const char *name;
+    const char *media_type; /* of request and answer */
+    void (*begin)(struct ifd_decode *d);
+    inferd_status (*feed)(struct ifd_decode *d, const char *bytes, size_t n, inferd_error *err);
+    inferd_status (*finish)(struct ifd_decode *d, inferd_error *err);
+    /* Appends; failure shows in out->failed. */
+    void (*encode)(const struct ifd_answer *answer, struct ifd_buf *out);
+};
+
+void ifd_decode_init(struct ifd_decode *d, size_t bytes_max, uint32_t max_inputs);
+void ifd_decode_fini(struct ifd_decode *d);
+/* Start a request; the texts of the last one are gone. */
+void ifd_decode_begin(struct ifd_decode *d, const struct ifd_codec *codec);
+/* INFERD_INVALID_JSON, _INVALID_UTF8, _INVALID_REQUEST or _TOO_MANY_INPUTS. After a failure: begin.
+ */
+IFD_MUST_CHECK inferd_status ifd_decode_feed(struct ifd_decode *d, const char *bytes, size_t n,
+                                             inferd_error *err);
+IFD_MUST_CHECK inferd_status ifd_decode_finish(struct ifd_decode *d, inferd_error *err);
+
+/* Our own protocol: {"inputs": "text"}, {"inputs": ["text", ...]} or {"text": "text"};
+ * answers [{"label": "POSITIVE", "confidence": 0.999123}, ...]. */
+extern const struct ifd_codec ifd_codec_native;
+
+#endif

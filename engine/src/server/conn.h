@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * conn.h - one client connection: bytes in, requests one after the other, answers out.
+ *
+ *     IDLE -> HEAD -> BODY -> WAIT (the scheduler has it) -> WRITE -> IDLE, or LINGER -> CLOSED
+ *
+ * One request at a time: what a client pipelines waits in a bounded stash, then in the kernel, so
+ * answers come in order and a fast client is held back. An idle connection holds this struct and
+ * nothing else. Belongs to its I/O thread.
+ */
+#ifndef IFD_SERVER_CONN_H
+#define IFD_SERVER_CONN_H
+
+#include <uv.h>
+
+#include "server/io.h"
+
+enum ifd_conn_state {
+    IFD_CONN_IDLE,
+    IFD_CONN_HEAD,
+    IFD_CONN_BODY,
+    IFD_CONN_WAIT,
+    IFD_CONN_WRITE,  /* the client is slow to take an answer */
+    IFD_CONN_LINGER, /* our side is shut; reading on, so that the answer is not lost to a reset */
+    IFD_CONN_CLOSED,
+};
+
+struct ifd_conn {
+    uv_tcp_t tcp; /* first: the handle casts back */
+    struct ifd_io *io;
+    struct ifd_timer timer;
+    struct ifd_link all, evictable;
+    struct ifd_request *request; /* the one that is read, computed or answered; NULL when idle */
+    struct ifd_buf stash;        /* read, but after the request in hand */
+    struct ifd_buf out;          /* of an answer, what the kernel did not take at once */
+    size_t pending;              /* bytes behind the request that is being completed */
+    uint64_t answers;
+    uint64_t armed_answers; /* with armed_state: what the timer was armed for */
+    uint32_t lingered;      /* bytes thrown away while lingering */
+    uint8_t state, armed_state;
+    bool reading, writing, eof, shut, close_after;
+    union {
+        uv_write_t write;
+        uv_shutdown_t shutdown;
+    } pending_op;
+};
+
+/* Takes the connection that waits at the listener. */
+void ifd_conn_accept(struct ifd_io *io, uv_stream_t *listener);
+/* Takes an accepted socket. */
+void ifd_conn_adopt(struct ifd_io *io, int fd);
+/* The job of the connection's request is back. */
+void ifd_conn_job_done(struct ifd_conn *c);
+/* An answer has gone out, later than it was given: go on with what was stashed meanwhile. */
+void ifd_conn_resume(struct ifd_conn *c);
+void ifd_conn_timeout(struct ifd_conn *c);
+/* The server stops taking connections: close this one if nothing is in flight on it. */
+void ifd_conn_wind_down(struct ifd_conn *c);
+/* At once. A request in flight is cancelled; *cut (may be NULL) is set if there was one. */
+void ifd_conn_close(struct ifd_conn *c, bool *cut);
+static inline struct ifd_conn *ifd_conn_of_timer(struct ifd_timer *t)
+{
+    return (struct ifd_conn *)((char *)t - offsetof(struct ifd_conn, timer));
+}
+static inline struct ifd_conn *ifd_conn_of_all(struct ifd_link *l)
+{
+    return (struct ifd_conn *)((char *)l - offsetof(struct ifd_conn, all));
+}
+static inline struct ifd_conn *ifd_conn_of_evictable(struct ifd_link *l)
+{
+    return (struct ifd_conn *)((char *)l - offsetof(struct ifd_conn, evictable));
+}
+
+#endif

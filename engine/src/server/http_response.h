@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * http_response.h - writing answers into a buffer. Pure; failure shows in the buffer.
+ */
+#ifndef IFD_SERVER_HTTP_RESPONSE_H
+#define IFD_SERVER_HTTP_RESPONSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#define IFD_HTTP_DATE_SIZE 30u /* "Sun, 06 Nov 1994 08:49:37 GMT" and NUL */
+
+struct ifd_response {
+    int status;
+    const char *media_type;
+    const char *allow; /* of a 405, or NULL */
+    bool retry_after;  /* the client may try again, in a second */
+    bool keep_alive;
+    bool say_keep_alive; /* to an HTTP/1.0 client, which must be told */
+    bool head_only;      /* the request was HEAD */
+    size_t body_size;
+    const char *date; /* ifd_http_date's */
+};
+
+/* The status line and headers with the empty line. The caller appends the body, unless head_only.
+ */
+void ifd_response_head(struct ifd_buf *out, const struct ifd_response *r);
+/* The one shape of errors: {"error":{"code":400,"type":"invalid_json","message":"..."}}. */
+void ifd_response_error(struct ifd_buf *out, const inferd_error *error);
+/* RFC 9110 5.6.7, locale-independent. */
+void ifd_http_date(char out[IFD_HTTP_DATE_SIZE], time_t now);
+
+#endif

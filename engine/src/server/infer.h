@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * infer.h - the middle of a request's way: texts -> token ids -> the scheduler, and results back
+ * into bytes. I/O thread.
+ */
+#ifndef IFD_SERVER_INFER_H
+#define IFD_SERVER_INFER_H
+
+#include "server/io.h"
+
+/* Tokenise the decoded texts and submit the job. INFERD_OK: the job is the scheduler's. Otherwise
+ * LOADING, INVALID_UTF8, OVERLOADED or NO_MEMORY, and the request is still the caller's. */
+IFD_MUST_CHECK inferd_status ifd_infer_submit(struct ifd_io *io, struct ifd_request *r,
+                                              inferd_error *err);
+/* The answer's body. The job's status must be INFERD_OK. */
+void ifd_infer_encode(const struct ifd_request *r, struct ifd_buf *body);
+
+#endif

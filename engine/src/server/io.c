@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/io.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "server/conn.h"
+
+#define BACKLOG 4096
+/* An answer's largest body: max_inputs labels of any length, and to spare. */
+#define ANSWER_BYTES_MAX ((size_t)64 << 20)
+
+static inferd_status fail_uv(inferd_error *err, const char *what, int rc)
+{
+    return ifd_fail(err, rc == UV_ENOMEM ? INFERD_NO_MEMORY : INFERD_IO, "%s: %s", what,
+                    uv_strerror(rc));
+}
+
+/* --- finished jobs --- */
+
+void ifd_io_job_done(struct ifd_job *job)
+{
+    struct ifd_request *r = (struct ifd_request *)job;
+    struct ifd_io *io = r->io;
+    struct ifd_request *head = atomic_load_explicit(&io->completed, memory_order_relaxed);
+    do
+        r->next = head;
+    /* release: what the worker wrote is seen by the I/O thread that takes the list */
+    while (!atomic_compare_exchange_weak_explicit(&io->completed, &head, r, memory_order_release,
+                                                  memory_order_relaxed));
+    /* Only who finds the list empty wakes the thread. The request may be gone by now, but the
+     * thread waits for all that it has outstanding, so `io` is there: see ifd_io_maybe_finish. */
+    if (!head)
+        uv_async_send(&io->async);
+}
+
+static void take_completed(struct ifd_io *io)
+{
+    struct ifd_request *stack =
+        atomic_exchange_explicit(&io->completed, NULL, memory_order_acquire);
+    struct ifd_request *list = NULL; /* in the order of completion */
+    while (stack) {
+        struct ifd_request *r = stack;
+        stack = r->next;
+        r->next = list;
+        list = r;
+    }
+    while (list) {
+        struct ifd_request *r = list;
+        list = r->next;
+        r->submitted = false;
+        io->outstanding--;
+        if (r->conn)
+            ifd_conn_job_done(r->conn);
+        else
+            ifd_io_release_request(io, r);
+    }
+}
+
+void ifd_io_release_request(struct ifd_io *io, struct ifd_request *r)
+{
+    ifd_engine_release(r->job.engine);
+    r->job.engine = NULL;
+    ifd_request_give(&io->pool, r);
+}
+
+/* --- time --- */
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct ifd_io *io = timer->data;
+    struct ifd_timer *t;
+    while ((t = ifd_wheel_expire(&io->wheel, uv_now(&io->loop))))
+        ifd_conn_timeout(ifd_conn_of_timer(t));
+    if (io->wheel.armed == 0) {
+        uv_timer_stop(&io->tick);
+        io->ticking = false;
+    }
+}
+
+void ifd_io_start_tick(struct ifd_io *io)
+{
+    if (io->ticking)
+        return;
+    io->ticking = true;
+    uv_timer_start(&io->tick, on_tick, IFD_WHEEL_TICK_MS, IFD_WHEEL_TICK_MS);
+}
+
+const char *ifd_io_date(struct ifd_io *io)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    if ((uint64_t)now.tv_sec != io->date_second || !io->date[0]) {
+        io->date_second = (uint64_t)now.tv_sec;
+        ifd_http_date(io->date, now.tv_sec);
+    }
+    return io->date;
+}
+
+/* --- phases --- */
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    if (status == 0)
+        ifd_conn_accept(listener->data, listener);
+}
+
+static void on_rejected(uv_handle_t *handle)
+{
+    struct ifd_io *io = handle->data;
+    io->rejecting = false;
+    if (io->reject_again && io->listening) {
+        io->reject_again = false;
+        ifd_io_reject(io);
+    }
+}
+
+void ifd_io_reject(struct ifd_io *io)
+{
+    if (io->rejecting) {
+        io->reject_again = true; /* when the one handle is free again */
+        return;
+    }
+    ifd_log(IFD_LOG_ERROR, "connection refused: no memory", IFD_U64("connections", io->open));
+    if (uv_tcp_init(&io->loop, &io->rejected) != 0)
+        return;
+    io->rejected.data = io;
+    io->rejecting = true;
+    (void)uv_accept((uv_stream_t *)&io->listener, (uv_stream_t *)&io->rejected);
+    uv_close((uv_handle_t *)&io->rejected, on_rejected);
+}
+
+/* What the kernel has accepted for us is ours: take it before the listener goes, or it is reset. */
+static void empty_backlog(struct ifd_io *io)
+{
+    uv_os_fd_t fd;
+    if (uv_fileno((uv_handle_t *)&io->listener, &fd) != 0)
+        return;
+    for (;;) {
+        int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (client < 0 && (errno == EINTR || errno == ECONNABORTED))
+            continue;
+        if (client < 0)
+            return;
+        ifd_conn_adopt(io, client);
+    }
+}
+
+static void close_listener(struct ifd_io *io)
+{
+    if (!io->listening)
+        return;
+    empty_backlog(io);
+    io->listening = false;
+    uv_close((uv_handle_t *)&io->listener, NULL);
+}
+
+static void act_on_phase(struct ifd_io *io)
+{
+    enum ifd_phase phase = ifd_server_phase(io->server);
+    if (phase == io->phase)
+        return;
+    io->phase = phase;
+    if (phase < IFD_CLOSING)
+        return;
+    close_listener(io);
+    for (struct ifd_link *l = io->conns.next, *next; l != &io->conns; l = next) {
+        next = l->next;
+        bool cut = false;
+        if (phase == IFD_CLOSING)
+            ifd_conn_wind_down(ifd_conn_of_all(l));
+        else
+            ifd_conn_close(ifd_conn_of_all(l), &cut);
+        if (cut)
+            atomic_fetch_add_explicit(&io->server->dropped, 1, memory_order_relaxed);
+    }
+    ifd_io_maybe_finish(io);
+}
+
+static void take_engine(struct ifd_io *io)
+{
+    struct ifd_server *s = io->server;
+    if (ifd_server_readiness(s) != IFD_READY)
+        return;
+    pthread_mutex_lock(&s->lock);
+    if (s->engine != io->engine) {
+        ifd_engine_release(io->engine);
+        io->engine = ifd_engine_retain(s->engine);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void on_async(uv_async_t *async)
+{
+    struct ifd_io *io = async->data;
+    take_engine(io);
+    take_completed(io);
+    act_on_phase(io);
+    ifd_io_maybe_finish(io);
+    if (io->index == 0)
+        ifd_server_on_notify(io->server);
+}
+
+void ifd_io_notify(struct ifd_io *io)
+{
+    uv_async_send(&io->async);
+}
+
+void ifd_io_maybe_finish(struct ifd_io *io)
+{
+    struct ifd_server *s = io->server;
+    if (io->finished || io->phase < IFD_CLOSING || io->connections > 0 || io->outstanding > 0)
+        return;
+    io->finished = true;
+    /* release: I/O thread 0 goes on when all have said so */
+    atomic_fetch_sub_explicit(&s->ios_running, 1, memory_order_release);
+    ifd_io_notify(&s->ios[0]);
+    /* handles stay open: others may still send to `async`. ifd_io_fini closes them */
+    if (io->index != 0)
+        uv_stop(&io->loop);
+}
+
+/* --- life --- */
+
+inferd_status ifd_io_init(struct ifd_io *io, struct ifd_server *server, unsigned index,
+                          inferd_error *err)
+{
+    const struct ifd_server_config *c = &server->config;
+    int rc = uv_loop_init(&io->loop);
+    if (rc)
+        return fail_uv(err, "cannot make an event loop", rc);
+    io->server = server; /* marks the loop as open */
+    io->index = index;
+    io->open_max = (c->max_connections + c->http_threads - 1) / c->http_threads;
+    ifd_ring_init(&io->conns);
+    ifd_ring_init(&io->evictable);
+    ifd_wheel_init(&io->wheel, uv_now(&io->loop));
+    ifd_buf_init(&io->body, ANSWER_BYTES_MAX);
+    ifd_buf_init(&io->out, ANSWER_BYTES_MAX);
+    io->tick.data = io;
+    if ((rc = uv_async_init(&io->loop, &io->async, on_async)) ||
+        (rc = uv_timer_init(&io->loop, &io->tick)))
+        return fail_uv(err, "cannot make an event loop", rc);
+    io->async.data = io->tick.data = io;
+    io->read_buffer = ifd_alloc(IFD_IO_READ_BYTES);
+    io->tokenizer = ifd_tokenizer_scratch_create();
+    if (!io->read_buffer || !io->tokenizer)
+        return ifd_fail(err, INFERD_NO_MEMORY, "no memory for I/O thread %u", index);
+    return INFERD_OK;
+}
+
+static bool resolve(const char *host, unsigned port, struct sockaddr_storage *out)
+{
+    if (strcmp(host, "localhost") == 0)
+        host = "127.0.0.1";
+    return uv_ip4_addr(host, (int)port, (struct sockaddr_in *)out) == 0 ||
+           uv_ip6_addr(host, (int)port, (struct sockaddr_in6 *)out) == 0;
+}
+
+inferd_status ifd_io_listen(struct ifd_io *io, unsigned *port, inferd_error *err)
+{
+    const struct ifd_server_config *c = &io->server->config;
+    struct sockaddr_storage address;
+    char what[160];
+    snprintf(what, sizeof(what), "cannot listen on %s port %u (--host, --port)", c->host, *port);
+    if (!resolve(c->host, *port, &address))
+        return ifd_fail(err, INFERD_INVALID_ARGUMENT,
+                        "--host %s is not an IPv4 or IPv6 address or \"localhost\"", c->host);
+    int rc = uv_tcp_init_ex(&io->loop, &io->listener, address.ss_family);
+    if (rc)
+        return fail_uv(err, what, rc);
+    io->listener.data = io;
+    io->listening = true;
+    if (c->http_threads > 1) {
+        /* the kernel spreads new connections over the threads' listeners */
+        uv_os_fd_t fd;
+        const int on = 1;
+        if ((rc = uv_fileno((uv_handle_t *)&io->listener, &fd)))
+            return fail_uv(err, what, rc);
+        if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0)
+            return fail_uv(err, what, uv_translate_sys_error(errno));
+    }
+    struct sockaddr_storage bound;
+    int size = sizeof(bound);
+    if ((rc = uv_tcp_bind(&io->listener, (const struct sockaddr *)&address, 0)) ||
+        (rc = uv_listen((uv_stream_t *)&io->listener, BACKLOG, on_connection)) ||
+        (rc = uv_tcp_getsockname(&io->listener, (struct sockaddr *)&bound, &size)))
+        return fail_uv(err, what, rc);
+    *port = ntohs(bound.ss_family == AF_INET ? ((struct sockaddr_in *)&bound)->sin_port
+                                             : ((struct sockaddr_in6 *)&bound)->sin6_port);
+    return INFERD_OK;
+}
+
+void ifd_io_run(struct ifd_io *io)
+{
+    uv_run(&io->loop, UV_RUN_DEFAULT);
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+    (void)arg;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+void ifd_io_fini(struct ifd_io *io)
+{
+    if (!io->server)
+        return;
+    /* connections are gone: only our own handles can be left, after a start that failed */
+    IFD_ASSERT(io->connections == 0 && io->outstanding == 0);
+    uv_walk(&io->loop, close_handle, NULL);
+    uv_run(&io->loop, UV_RUN_DEFAULT);
+    IFD_ASSERT(uv_loop_close(&io->loop) == 0);
+    ifd_engine_release(io->engine);
+    ifd_tokenizer_scratch_free(io->tokenizer);
+    ifd_request_pool_fini(&io->pool);
+    ifd_buf_fini(&io->body);
+    ifd_buf_fini(&io->out);
+    ifd_free(io->read_buffer);
+    io->server = NULL;
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/reply.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+static void on_shutdown(uv_shutdown_t *req, int status)
+{
+    struct ifd_conn *c = req->data;
+    c->shut = true;
+    if (c->state == IFD_CONN_LINGER && (c->eof || status < 0))
+        ifd_conn_close(c, NULL);
+}
+
+/* Everything is answered: tell the client that no more comes, and wait for it to say the same. A
+ * close with unread bytes would reset the connection and could destroy the answer on its way. */
+static void linger(struct ifd_conn *c)
+{
+    c->state = IFD_CONN_LINGER;
+    ifd_buf_fini(&c->stash);
+    c->pending_op.shutdown.data = c;
+    if (uv_shutdown(&c->pending_op.shutdown, (uv_stream_t *)&c->tcp, on_shutdown) != 0)
+        ifd_conn_close(c, NULL);
+}
+
+/* The answer is with the kernel: the connection goes on, or ends. */
+static void answered(struct ifd_conn *c)
+{
+    if (c->close_after)
+        linger(c);
+    else
+        c->state = IFD_CONN_IDLE;
+}
+
+static void on_written(uv_write_t *req, int status)
+{
+    struct ifd_conn *c = req->data;
+    c->writing = false;
+    if (c->state == IFD_CONN_CLOSED)
+        return;
+    if (status < 0) {
+        ifd_conn_close(c, NULL);
+        return;
+    }
+    ifd_buf_reset(&c->out);
+    answered(c);
+    ifd_conn_resume(c);
+}
+
+/* Write what the kernel takes at once; keep a copy of the rest and hold the connection until it is
+ * gone. At most one write is open, so a client that does not read costs one answer. */
+static void send_bytes(struct ifd_conn *c, const char *bytes, size_t n)
+{
+    uv_buf_t buf = uv_buf_init((char *)bytes, (unsigned)n);
+    int sent = uv_try_write((uv_stream_t *)&c->tcp, &buf, 1);
+    if (sent == UV_EAGAIN)
+        sent = 0;
+    if (sent < 0) {
+        ifd_conn_close(c, NULL);
+        return;
+    }
+    if ((size_t)sent == n)
+        return;
+    ifd_buf_reset(&c->out);
+    ifd_buf_add(&c->out, bytes + sent, n - (size_t)sent);
+    buf = uv_buf_init(c->out.data, (unsigned)c->out.size);
+    c->pending_op.write.data = c;
+    if (c->out.failed ||
+        uv_write(&c->pending_op.write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) != 0) {
+        ifd_conn_close(c, NULL);
+        return;
+    }
+    c->writing = true;
+}
+
+static void log_request(const struct ifd_conn *c, const struct ifd_request *r, int status)
+{
+    if (!c->io->server->config.access_log)
+        return;
+    char target[160] = "-";
+    if (r && r->has_head)
+        snprintf(target, sizeof(target), "%s", ifd_http_target(&r->http));
+    ifd_log(IFD_LOG_INFO, "request",
+            IFD_STR("method", r && r->http.method[0] ? r->http.method : "-"),
+            IFD_STR("target", target), IFD_U64("status", (uint64_t)status),
+            IFD_U64("inputs", r ? r->job.texts : 0),
+            IFD_F64("ms", r ? (double)(ifd_clock_ns() - r->began_ns) / 1e6 : 0.0));
+}
+
+void ifd_reply_send(struct ifd_conn *c, int status)
+{
+    struct ifd_io *io = c->io;
+    struct ifd_request *r = c->request;
+    const bool retry = status == 429 || status == 503;
+    bool keep = r && r->http.keep_alive && !c->close_after;
+    /* a draining server takes its leave with the last answer that it owes */
+    if (io->phase >= IFD_DRAINING && c->pending == 0)
+        keep = false;
+    const struct ifd_response head = {
+        .status = status,
+        .media_type = "application/json",
+        .allow = r ? r->allow : NULL,
+        .retry_after = retry,
+        .keep_alive = keep,
+        .say_keep_alive = r && r->http.minor == 0,
+        .head_only = r && strcmp(r->http.method, "HEAD") == 0,
+        .body_size = io->body.size,
+        .date = ifd_io_date(io),
+    };
+    ifd_buf_reset(&io->out);
+    ifd_response_head(&io->out, &head);
+    if (!head.head_only)
+        ifd_buf_add(&io->out, io->body.data, io->body.size);
+    if (status >= 500)
+        ifd_io_count(&io->counters.answered_5xx, 1);
+    else if (status >= 400)
+        ifd_io_count(&io->counters.answered_4xx, 1);
+    log_request(c, r, status);
+    c->close_after = !keep;
+    c->answers++;
+    if (r) {
+        c->request = NULL;
+        if (r->submitted)
+            r->conn = NULL; /* a 504: the scheduler still has it */
+        else
+            ifd_io_release_request(io, r);
+    }
+    if (io->body.failed || io->out.failed) {
+        ifd_conn_close(c, NULL);
+        return;
+    }
+    send_bytes(c, io->out.data, io->out.size);
+    if (c->state == IFD_CONN_CLOSED)
+        return;
+    if (c->writing)
+        c->state = IFD_CONN_WRITE;
+    else
+        answered(c);
+}
+
+void ifd_reply_error(struct ifd_conn *c, const inferd_error *error)
+{
+    ifd_buf_reset(&c->io->body);
+    ifd_response_error(&c->io->body, error);
+    ifd_reply_send(c, ifd_status_http(error->status));
+}
+
+void ifd_reply_error_and_close(struct ifd_conn *c, const inferd_error *error)
+{
+    c->close_after = true;
+    ifd_reply_error(c, error);
+}

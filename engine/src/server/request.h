@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * request.h - one request from its first byte to its answer, with all memory that it needs. Objects
+ * are pooled per I/O thread and keep their buffers, so the steady state allocates nothing.
+ *
+ * Ownership: an I/O thread, but for the time between ifd_sched_submit and the job's `done`, when it
+ * is the scheduler's. `conn` is NULL when nobody waits for the answer any more (the client has
+ * gone, or got a 504); such a request is only waited for and put back.
+ */
+#ifndef IFD_SERVER_REQUEST_H
+#define IFD_SERVER_REQUEST_H
+
+#include "sched/job.h"
+#include "server/codec.h"
+#include "server/http_parser.h"
+#include "server/server.h"
+
+struct ifd_conn;
+struct ifd_io;
+struct ifd_route;
+
+struct ifd_request {
+    struct ifd_job job; /* first: `done` casts back */
+    struct ifd_io *io;
+    struct ifd_conn *conn;
+    struct ifd_request *next; /* in the pool, or in the list of completed ones */
+    bool submitted;           /* the job is the scheduler's */
+
+    struct ifd_http http;
+    bool has_head; /* the head is complete and was counted */
+    struct ifd_buf head;
+    struct ifd_decode decode;
+    const struct ifd_route *route;
+    inferd_error error; /* the first refusal; status INFERD_OK: none */
+    const char *allow;  /* with METHOD_NOT_ALLOWED */
+    uint64_t began_ns;  /* first byte of the head */
+
+    int32_t *ids; /* [ids_capacity] */
+    size_t ids_capacity;
+    uint32_t *offsets;      /* [texts_capacity + 1] */
+    inferd_result *results; /* [texts_capacity] */
+    size_t texts_capacity;
+};
+
+struct ifd_request_pool {
+    struct ifd_request *free;
+    size_t memory; /* held by the free ones */
+};
+
+/* A clean request, or NULL when out of memory. */
+struct ifd_request *ifd_request_take(struct ifd_request_pool *pool,
+                                     const struct ifd_server_config *config);
+/* Put it back (or free it: the pool is bounded). Its engine must have been released. */
+void ifd_request_give(struct ifd_request_pool *pool, struct ifd_request *r);
+void ifd_request_pool_fini(struct ifd_request_pool *pool);
+
+/* Room in offsets and results for `texts`, in ids for `ids`. Content stays. */
+IFD_MUST_CHECK inferd_status ifd_request_reserve_texts(struct ifd_request *r, size_t texts,
+                                                       inferd_error *err);
+IFD_MUST_CHECK inferd_status ifd_request_reserve_ids(struct ifd_request *r, size_t ids,
+                                                     inferd_error *err);
+
+#endif

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/route.h"
+
+#include <string.h>
+
+#include "base/jsonout.h"
+#include "server/http_chars.h"
+#include "server/io.h"
+
+static int alive(struct ifd_io *io, struct ifd_buf *body)
+{
+    (void)io;
+    ifd_buf_add_str(body, "{\"status\":\"ok\"}\n");
+    return 200;
+}
+
+static int ready(struct ifd_io *io, struct ifd_buf *body)
+{
+    const char *status = "ready";
+    if (ifd_server_phase(io->server) != IFD_SERVING)
+        status = "draining";
+    else if (ifd_server_readiness(io->server) == IFD_WARMING)
+        status = "warming";
+    else if (ifd_server_readiness(io->server) != IFD_READY || !io->engine)
+        status = "loading";
+    ifd_buf_printf(body, "{\"status\":\"%s\"}\n", status);
+    return strcmp(status, "ready") == 0 ? 200 : 503;
+}
+
+static void add_model(struct ifd_io *io, struct ifd_buf *body)
+{
+    if (!io->engine) {
+        ifd_buf_add_str(body, "null");
+        return;
+    }
+    const inferd_model *model = ifd_engine_model(io->engine);
+    inferd_model_info info = {.struct_size = sizeof(info)};
+    inferd_model_get_info(model, &info);
+    ifd_buf_add_str(body, "{\"name\":");
+    ifd_jsonout_cstr(body, info.name);
+    ifd_buf_add_str(body, ",\"architecture\":");
+    ifd_jsonout_cstr(body, info.architecture);
+    ifd_buf_add_str(body, ",\"problem_type\":");
+    ifd_jsonout_cstr(body, info.problem_type);
+    ifd_buf_add_str(body, ",\"labels\":[");
+    for (uint32_t i = 0; i < info.labels; i++) {
+        if (i)
+            ifd_buf_add_char(body, ',');
+        ifd_jsonout_cstr(body, inferd_model_label(model, i));
+    }
+    ifd_buf_printf(body,
+                   "],\"dtype\":\"%s\",\"cpu_tier\":\"%s\",\"layers\":%u,\"hidden_size\":%u,"
+                   "\"parameters\":%llu,\"weight_bytes\":%llu,\"max_length\":%u,"
+                   "\"max_length_model\":%u}",
+                   info.dtype, info.tier, info.layers, info.hidden_size,
+                   (unsigned long long)info.parameters, (unsigned long long)info.weight_bytes,
+                   info.max_length, info.max_length_model);
+}
+
+static uint64_t sum(const struct ifd_server *s, size_t counter)
+{
+    uint64_t total = 0;
+    for (unsigned i = 0; i < s->config.http_threads; i++)
+        total += atomic_load_explicit(
+            (const _Atomic uint64_t *)((const char *)&s->ios[i].counters + counter),
+            memory_order_relaxed);
+    return total;
+}
+
+static int info(struct ifd_io *io, struct ifd_buf *body)
+{
+    const struct ifd_server *s = io->server;
+    const struct ifd_server_config *c = &s->config;
+    struct ifd_sched_stats stats;
+    ifd_sched_get_stats(s->sched, &stats);
+    ifd_buf_printf(body, "{\"name\":\"inferd\",\"version\":\"%s\",\"model\":", INFERD_VERSION);
+    add_model(io, body);
+    ifd_buf_printf(body, ",\"threads\":{\"compute\":%u,\"http\":%u}", s->threads, c->http_threads);
+    ifd_buf_printf(body,
+                   ",\"limits\":{\"max_inputs\":%u,\"max_body_bytes\":%u,\"max_header_bytes\":%u,"
+                   "\"max_headers\":%u,\"max_target_bytes\":%u,\"max_connections\":%u,"
+                   "\"max_batch_tokens\":%u,\"max_batch_size\":%u,\"batch_wait_us\":%u,"
+                   "\"max_queue\":%u,\"max_queue_tokens\":%u",
+                   c->max_inputs, c->max_body_bytes, c->max_header_bytes, c->max_headers,
+                   c->max_target_bytes, c->max_connections, c->max_batch_tokens, c->max_batch_size,
+                   c->batch_wait_us, c->max_queue, c->max_queue_tokens);
+    ifd_buf_printf(body,
+                   ",\"keepalive_timeout_ms\":%u,\"header_timeout_ms\":%u,\"body_timeout_ms\":%u,"
+                   "\"write_timeout_ms\":%u,\"request_timeout_ms\":%u,\"drain_delay_ms\":%u,"
+                   "\"drain_timeout_ms\":%u}",
+                   c->keepalive_timeout_ms, c->header_timeout_ms, c->body_timeout_ms,
+                   c->write_timeout_ms, c->request_timeout_ms, c->drain_delay_ms,
+                   c->drain_timeout_ms);
+#define SUM(field) (unsigned long long)sum(s, offsetof(struct ifd_io_counters, field))
+    ifd_buf_printf(body,
+                   ",\"counts\":{\"connections\":%llu,\"requests\":%llu,\"inputs\":%llu,"
+                   "\"truncated_inputs\":%llu,\"answered_4xx\":%llu,\"answered_5xx\":%llu,"
+                   "\"batches\":%llu,\"batched_inputs\":%llu,\"batched_tokens\":%llu,"
+                   "\"refused\":%llu,\"expired\":%llu,\"cancelled\":%llu,"
+                   "\"queued_inputs\":%zu,\"queued_tokens\":%zu}}\n",
+                   SUM(connections), SUM(requests), SUM(inputs), SUM(truncated), SUM(answered_4xx),
+                   SUM(answered_5xx), (unsigned long long)stats.batches,
+                   (unsigned long long)stats.texts, (unsigned long long)stats.tokens,
+                   (unsigned long long)stats.refused, (unsigned long long)stats.expired,
+                   (unsigned long long)stats.cancelled, stats.queue_texts, stats.queue_tokens);
+#undef SUM
+    return 200;
+}
+
+static int index_page(struct ifd_io *io, struct ifd_buf *body);
+
+#define READ "GET, HEAD"
+static const struct ifd_route routes[] = {
+    {.path = "/infer", .allow = "POST", .codec = &ifd_codec_native},
+    {.path = "/healthz", .allow = READ, .page = alive},
+    {.path = "/livez", .allow = READ, .page = alive},
+    {.path = "/readyz", .allow = READ, .page = ready},
+    {.path = "/info", .allow = READ, .page = info},
+    {.path = "/", .allow = READ, .page = index_page},
+};
+#define ROUTES (sizeof(routes) / sizeof(routes[0]))
+
+static int index_page(struct ifd_io *io, struct ifd_buf *body)
+{
+    (void)io;
+    ifd_buf_printf(body, "{\"name\":\"inferd\",\"version\":\"%s\",\"routes\":[", INFERD_VERSION);
+    for (size_t i = 0; i < ROUTES; i++)
+        ifd_buf_printf(body, "%s{\"path\":\"%s\",\"methods\":\"%s\"}", i ? "," : "", routes[i].path,
+                       routes[i].allow);
+    ifd_buf_add_str(body, "]}\n");
+    return 200;
+}
+
+/* application/json, with charset=utf-8 or no parameter. */
+static bool is_json(const char *value)
+{
+    static const char type[] = "application/json";
+    size_t n = sizeof(type) - 1;
+    if (strlen(value) < n || !ifd_http_same(value, n, type))
+        return false;
+    value += n;
+    while (*value == ' ' || *value == '\t')
+        value++;
+    if (*value == '\0')
+        return true;
+    if (*value++ != ';')
+        return false;
+    while (*value == ' ' || *value == '\t')
+        value++;
+    return ifd_http_same(value, strlen(value), "charset=utf-8") ||
+           ifd_http_same(value, strlen(value), "charset=\"utf-8\"");
+}
+
+static bool method_is_known(const char *method)
+{
+    static const char *const known[] = {"GET",    "HEAD",    "POST",  "PUT",
+                                        "DELETE", "OPTIONS", "TRACE", "PATCH"};
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strcmp(method, known[i]) == 0)
+            return true;
+    return false;
+}
+
+static inferd_status check(struct ifd_request *r, inferd_error *err)
+{
+    const struct ifd_http *h = &r->http;
+    const struct ifd_route *route = NULL;
+    for (size_t i = 0; i < ROUTES && !route; i++)
+        if (ifd_http_path_is(h, routes[i].path) ||
+            (h->path_size == 0 && strcmp(routes[i].path, "/") == 0))
+            route = &routes[i];
+    if (!method_is_known(h->method))
+        return ifd_fail(err, INFERD_NOT_IMPLEMENTED, "the method %s is not known", h->method);
+    if (!route)
+        return ifd_fail(err, INFERD_NOT_FOUND, "there is no %.*s here; GET / lists the routes",
+                        (int)(h->path_size < 100 ? h->path_size : 100),
+                        ifd_http_target(h) + h->path_offset);
+    const bool reads = strcmp(h->method, "GET") == 0 || strcmp(h->method, "HEAD") == 0;
+    if (route->page ? !reads : strcmp(h->method, "POST") != 0) {
+        r->allow = route->allow;
+        return ifd_fail(err, INFERD_METHOD_NOT_ALLOWED, "%s allows %s, not %s", route->path,
+                        route->allow, h->method);
+    }
+    if (h->expect_other)
+        return ifd_fail(err, INFERD_EXPECTATION_FAILED,
+                        "the only expectation that can be met is 100-continue");
+    r->route = route;
+    if (route->page)
+        return INFERD_OK;
+    if (!h->has_length)
+        return ifd_fail(err, INFERD_LENGTH_REQUIRED,
+                        "%s needs a body: send Content-Length or Transfer-Encoding: chunked",
+                        route->path);
+    const char *type = ifd_http_header(h, "content-type");
+    if (!type || !is_json(type))
+        return ifd_fail(err, INFERD_UNSUPPORTED_MEDIA_TYPE,
+                        "%s takes Content-Type: application/json (charset utf-8)", route->path);
+    const char *coding = ifd_http_header(h, "content-encoding");
+    if (coding && !ifd_http_same(coding, strlen(coding), "identity"))
+        return ifd_fail(err, INFERD_UNSUPPORTED_MEDIA_TYPE,
+                        "Content-Encoding is not supported: send the body as it is");
+    return INFERD_OK;
+}
+
+void ifd_route_request(struct ifd_request *r)
+{
+    inferd_error err = {.status = INFERD_OK};
+    if (check(r, &err) != INFERD_OK)
+        r->error = err;
+}

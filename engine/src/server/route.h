@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * route.h - which path does what, and the small pages that need no model.
+ */
+#ifndef IFD_SERVER_ROUTE_H
+#define IFD_SERVER_ROUTE_H
+
+#include "server/codec.h"
+#include "server/request.h"
+#include "server/server_state.h"
+
+struct ifd_route {
+    const char *path;
+    const char *allow;             /* the methods, as the Allow header says them */
+    const struct ifd_codec *codec; /* POST: classify what this codec decodes; or */
+    int (*page)(struct ifd_io *io,
+                struct ifd_buf *body); /* GET and HEAD: appends, returns status */
+};
+
+/* Looks the request's head over: sets r->route, or r->error (and r->allow) with what is wrong with
+ * its path, method, body length, content type or expectation. */
+void ifd_route_request(struct ifd_request *r);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * server.h - the whole server behind one call.
+ *
+ *     struct ifd_server_config c;
+ *     ifd_server_config_defaults(&c);
+ *     c.model_dir = "models/sst2-minilm-l6";
+ *     inferd_status status = ifd_server_run(&c, &err);
+ *
+ * ifd_server_run opens the listener at once, loads the model on a thread of its own, serves until
+ * SIGTERM or SIGINT, answers what is in flight, and returns. It belongs to the main thread of a
+ * process: it installs handlers for those two signals for the time that it runs, ignores SIGPIPE,
+ * and raises the soft limit of open files. ifd_log_init must have run before. docs/server.md has
+ * the threads, the limits and the status codes.
+ */
+#ifndef IFD_SERVER_SERVER_H
+#define IFD_SERVER_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* Every limit and time-out of the server. A field is named as its option: max_batch_tokens is
+ * --max-batch-tokens, keepalive_timeout_ms is --keepalive-timeout. Strings are borrowed until
+ * ifd_server_run returns. The range of a number is beside it; ifd_server_config_check refuses
+ * others. */
+struct ifd_server_config {
+    /* model */
+    const char *model_dir; /* required */
+    const char *dtype;     /* NULL = fp32 */
+    const char *tier;      /* NULL = $INFERD_CPU, else the best of this CPU */
+    uint32_t max_length;   /* tokens per text; 0 = min(128, the model's limit) */
+
+    /* listener */
+    const char *host;         /* IPv4 or IPv6 address, or "localhost" */
+    uint32_t port;            /* 0..65535; 0 = one that the system picks */
+    uint32_t max_connections; /* 1..1000000; the oldest idle one makes room for a new one */
+
+    /* threads and batches */
+    uint32_t threads;          /* compute threads, 0..1024; 0 = what the cgroup's quota allows */
+    uint32_t http_threads;     /* I/O threads, 1..64 */
+    uint32_t max_batch_tokens; /* 3..1048576; raised to max_length if below */
+    uint32_t max_batch_size;   /* texts, 1..65536 */
+    uint32_t batch_wait_us;    /* 0..1000000; only when the batch is not full */
+    uint32_t max_queue;        /* inputs waiting, 1..1000000; at least max_inputs */
+    uint32_t max_queue_tokens; /* tokens waiting, 3..1073741824; at least one full request */
+
+    /* one request */
+    uint32_t max_inputs;       /* 1..65536 */
+    uint32_t max_body_bytes;   /* 2..1073741824 */
+    uint32_t max_header_bytes; /* request line and headers, 256..1048576 */
+    uint32_t max_headers;      /* 1..10000; trailers the same */
+    uint32_t max_target_bytes; /* 16..max_header_bytes */
+
+    /* time, in milliseconds */
+    uint32_t keepalive_timeout_ms; /* 1..86400000: between requests, and before the first */
+    uint32_t header_timeout_ms;    /* 1..86400000: from the first byte of a head to its last */
+    uint32_t body_timeout_ms;    /* 1..86400000: from the end of the head to the end of the body */
+    uint32_t write_timeout_ms;   /* 1..86400000: to take an answer */
+    uint32_t request_timeout_ms; /* 1..86400000: from admission to the answer; 504 after it */
+    uint32_t drain_delay_ms;     /* 0..86400000: from SIGTERM to the closing of the listener */
+    uint32_t drain_timeout_ms;   /* 1..86400000: then, for what is in flight */
+
+    bool access_log; /* one line per request */
+    bool banner; /* print "ready in 0.2 s: http://..." on stderr; default: if it is a terminal */
+};
+
+void ifd_server_config_defaults(struct ifd_server_config *config);
+/* INFERD_INVALID_ARGUMENT with the option's name and its range. ifd_server_run calls it too. */
+IFD_MUST_CHECK inferd_status ifd_server_config_check(const struct ifd_server_config *config,
+                                                     inferd_error *err);
+
+/* Blocks until the server has stopped. INFERD_OK after a clean stop by signal; otherwise the reason
+ * why it could not start (INFERD_IO: the address; the model's own status) or that the drain
+ * time-out cut requests off (INFERD_DEADLINE). A second signal ends it at once (INFERD_CANCELLED).
+ */
+IFD_MUST_CHECK inferd_status ifd_server_run(const struct ifd_server_config *config,
+                                            inferd_error *err);
+
+#endif

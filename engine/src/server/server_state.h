@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * server_state.h - what the threads of one server share. Internal to the room.
+ *
+ * Threads: I/O threads 0 (the one that called ifd_server_run; it has the signals) to n - 1, the
+ * scheduler's workers, and a loader that ends when the model is ready. Each field names its rule.
+ */
+#ifndef IFD_SERVER_SERVER_STATE_H
+#define IFD_SERVER_SERVER_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "sched/engine.h"
+#include "sched/sched.h"
+#include "server/server.h"
+
+struct ifd_io;
+
+enum ifd_readiness { IFD_LOADING, IFD_WARMING, IFD_READY, IFD_LOAD_FAILED };
+
+/* In this order, never back. */
+enum ifd_phase {
+    IFD_SERVING,
+    IFD_DRAINING, /* not ready any more; everything is still answered, with Connection: close */
+    IFD_CLOSING,  /* no listener; what is in flight is answered */
+    IFD_KILLED,   /* connections are cut */
+};
+
+struct ifd_server {
+    /* set before the threads start, read-only then */
+    struct ifd_server_config config;
+    unsigned threads;
+    uint64_t began_ns;
+    char url[96];
+    struct ifd_sched *sched;
+    struct ifd_io *ios; /* [config.http_threads] */
+
+    _Atomic int readiness; /* enum ifd_readiness; written by the loader */
+    _Atomic int phase;     /* enum ifd_phase; written by I/O thread 0 */
+    _Atomic unsigned ios_running;
+    _Atomic uint64_t dropped; /* requests cut off */
+
+    pthread_mutex_t lock;
+    struct ifd_engine *engine; /* lock; one reference; NULL until ready */
+    inferd_error
+        load_error; /* the loader's until readiness is IFD_LOAD_FAILED, then I/O thread 0's */
+
+    /* I/O thread 0 */
+    pthread_t loader;
+    bool loader_joined;
+    uv_signal_t sigterm, sigint;
+    uv_timer_t drain;
+    inferd_status outcome;
+};
+
+/* What an I/O thread may ask: what a request counts while this answers. */
+static inline enum ifd_phase ifd_server_phase(const struct ifd_server *s)
+{
+    /* acquire: pairs with the release in server.c, so that what was set before a phase is seen */
+    return (enum ifd_phase)atomic_load_explicit(&s->phase, memory_order_acquire);
+}
+
+static inline enum ifd_readiness ifd_server_readiness(const struct ifd_server *s)
+{
+    return (enum ifd_readiness)atomic_load_explicit(&s->readiness, memory_order_acquire);
+}
+
+/* I/O thread 0 was notified: the loader has ended, or another I/O thread has. */
+void ifd_server_on_notify(struct ifd_server *s);
+
+#endif

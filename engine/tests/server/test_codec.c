@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The native request codec: bodies that it takes, bodies that it refuses and why, whole and cut at
+ * every byte; and the answers that it writes.
+ */
+#include "test.h"
+
+#include "base/mem.h"
+#include "server/codec.h"
+
+#define INPUTS_MAX 4u
+
+struct row {
+    const char *body;
+    inferd_status status;
+    const char *want; /* texts, each followed by '|', or a part of the message */
+};
+
+static const struct row rows[] = {
+    {"{\"text\":\"a\"}", INFERD_OK, "a|"},
+    {"{\"inputs\":\"a\"}", INFERD_OK, "a|"},
+    {"{\"inputs\":[\"a\"]}", INFERD_OK, "a|"},
+    {" { \"inputs\" : [ \"a\" , \"bc\" ] } \n", INFERD_OK, "a|bc|"},
+    {"{\"inputs\":[\"1\",\"2\",\"3\",\"4\"]}", INFERD_OK, "1|2|3|4|"},
+    {"{\"inputs\":[\" \",\"\\n\",\"\\u00e9\",\"\\ud83d\\ude00\"]}", INFERD_OK,
+     " |\n|\xC3\xA9|\xF0\x9F\x98\x80|"},
+    {"{\"te\\u0078t\":\"\\\"\\\\\\/\"}", INFERD_OK, "\"\\/|"},
+    {"", INFERD_INVALID_JSON, ""},
+    {" ", INFERD_INVALID_JSON, ""},
+    {"{\"text\":\"a\"", INFERD_INVALID_JSON, ""},
+    {"{\"text\":\"a\"}}", INFERD_INVALID_JSON, ""},
+    {"{\"text\":\"a\"}{}", INFERD_INVALID_JSON, ""},
+    {"{\"text\":\"a\",}", INFERD_INVALID_JSON, ""},
+    {"{\"text\":\"\\udc00\"}", INFERD_INVALID_JSON, ""},
+    {"{\"text\":\"\x80\"}", INFERD_INVALID_UTF8, ""},
+    {"{\"text\":\"\xC3\"}", INFERD_INVALID_UTF8, ""},
+    {"[\"a\"]", INFERD_INVALID_REQUEST,
+     "must be a JSON object such as {\"inputs\": [\"a text\"]}, not a list"},
+    {"\"a\"", INFERD_INVALID_REQUEST, "not a string"},
+    {"17", INFERD_INVALID_REQUEST, "not a number"},
+    {"null", INFERD_INVALID_REQUEST, "not null"},
+    {"{}", INFERD_INVALID_REQUEST, "neither \"inputs\" nor \"text\""},
+    {"{\"inputs\":[]}", INFERD_INVALID_REQUEST, "\"inputs\" is an empty list"},
+    {"{\"inputs\":\"\"}", INFERD_INVALID_REQUEST, "\"inputs\" is an empty string"},
+    {"{\"text\":\"\"}", INFERD_INVALID_REQUEST, "\"text\" is an empty string"},
+    {"{\"inputs\":[\"\"]}", INFERD_INVALID_REQUEST, "inputs[0] is an empty string"},
+    {"{\"inputs\":[\"a\",\"b\",\"\"]}", INFERD_INVALID_REQUEST, "inputs[2] is an empty string"},
+    {"{\"inputs\":[\"a\",7]}", INFERD_INVALID_REQUEST, "inputs[1] must be a string, not a number"},
+    {"{\"inputs\":[true]}", INFERD_INVALID_REQUEST, "inputs[0] must be a string, not a boolean"},
+    {"{\"inputs\":[null]}", INFERD_INVALID_REQUEST, "inputs[0] must be a string, not null"},
+    {"{\"inputs\":[{}]}", INFERD_INVALID_REQUEST, "inputs[0] must be a string, not an object"},
+    {"{\"inputs\":[[]]}", INFERD_INVALID_REQUEST, "inputs[0] must be a string, not a list"},
+    {"{\"inputs\":7}", INFERD_INVALID_REQUEST,
+     "\"inputs\" must be a string or a list of strings, not a number"},
+    {"{\"text\":[\"a\"]}", INFERD_INVALID_REQUEST, "\"text\" must be a string, not a list"},
+    {"{\"text\":false}", INFERD_INVALID_REQUEST, "\"text\" must be a string, not a boolean"},
+    {"{\"text\":\"a\",\"text\":\"b\"}", INFERD_INVALID_REQUEST, "\"text\" is given twice"},
+    {"{\"inputs\":\"a\",\"in\\u0070uts\":\"b\"}", INFERD_INVALID_REQUEST,
+     "\"inputs\" is given twice"},
+    {"{\"inputs\":\"a\",\"text\":\"b\"}", INFERD_INVALID_REQUEST, "both given"},
+    {"{\"text\":\"a\",\"inputs\":[\"b\"]}", INFERD_INVALID_REQUEST, "both given"},
+    {"{\"Text\":\"a\"}", INFERD_INVALID_REQUEST, "unknown key \"Text\""},
+    {"{\"\":\"a\"}", INFERD_INVALID_REQUEST, "unknown key \"\""},
+    {"{\"text\\u0000\":\"a\"}", INFERD_INVALID_REQUEST, "unknown key \"text"},
+    {"{\"inputs\":[\"1\",\"2\",\"3\",\"4\",\"5\"]}", INFERD_TOO_MANY_INPUTS, "--max-inputs 4"},
+    {"{\"parameters\":{\"a\":[{}]},\"text\":\"a\"}", INFERD_INVALID_REQUEST,
+     "unknown key \"parameters\""},
+    /* a long key is cut inside none of its characters (here of two bytes each) */
+    {"{\"x\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9"
+     "\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3"
+     "\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9"
+     "\":1}",
+     INFERD_INVALID_REQUEST, "\xC3\xA9...\""},
+};
+
+/* Decode body[0 .. first), then the rest; step 1: byte by byte. The verdict and texts or message.
+ */
+static inferd_status decode(struct ifd_decode *d, const char *body, size_t n, size_t first,
+                            size_t step, char *out, size_t out_size)
+{
+    inferd_error err = {.message = ""};
+    inferd_status status = INFERD_OK;
+    ifd_decode_begin(d, &ifd_codec_native);
+    for (size_t at = 0; at < n && !status;) {
+        size_t piece = at == 0 && first ? first : n - at;
+        if (step)
+            piece = step;
+        status = ifd_decode_feed(d, body + at, piece, &err);
+        at += piece;
+    }
+    if (!status)
+        status = ifd_decode_finish(d, &err);
+    if (status) {
+        snprintf(out, out_size, "%s", err.message);
+        return status;
+    }
+    size_t at = 0;
+    for (uint32_t i = 0; i < d->texts.count; i++) {
+        inferd_text t = ifd_texts_get(&d->texts, i);
+        at += (size_t)snprintf(out + at, out_size - at, "%.*s|", (int)t.size, t.data);
+    }
+    return INFERD_OK;
+}
+
+static void bodies_are_taken_or_refused(void **state)
+{
+    (void)state;
+    struct ifd_decode d;
+    ifd_decode_init(&d, 4096, INPUTS_MAX);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct row *r = &rows[i];
+        char whole[600], cut[600];
+        size_t n = strlen(r->body);
+        inferd_status status = decode(&d, r->body, n, 0, 0, whole, sizeof(whole));
+        if (status != r->status || (status ? !strstr(whole, r->want) : strcmp(whole, r->want) != 0))
+            fail_msg("%s: want %s '%s', got %s '%s'", r->body, inferd_status_type(r->status),
+                     r->want, inferd_status_type(status), whole);
+        for (size_t first = 1; first < n; first++) {
+            assert_int_equal(decode(&d, r->body, n, first, 0, cut, sizeof(cut)), status);
+            assert_string_equal(cut, whole);
+        }
+        assert_int_equal(decode(&d, r->body, n, 0, 1, cut, sizeof(cut)), status);
+        assert_string_equal(cut, whole);
+    }
+    ifd_decode_fini(&d);
+}
+
+static void want_of_memory_is_an_error(void **state)
+{
+    (void)state;
+    const char *body = "{\"inputs\":[\"a\",\"b\"]}";
+    unsigned failed = 0;
+    for (uint64_t n = 0; n < 4; n++) {
+        struct ifd_decode d;
+        char out[600];
+        ifd_decode_init(&d, 4096, INPUTS_MAX);
+        ifd_mem_fail_after(n, false);
+        inferd_status status = decode(&d, body, strlen(body), 0, 0, out, sizeof(out));
+        ifd_mem_fail_after(UINT64_MAX, false);
+        assert_true(status == INFERD_OK || status == INFERD_NO_MEMORY);
+        failed += status != INFERD_OK;
+        /* and the next request is decoded */
+        assert_int_equal(decode(&d, body, strlen(body), 0, 0, out, sizeof(out)), INFERD_OK);
+        ifd_decode_fini(&d);
+    }
+    assert_int_equal(failed, 2);
+}
+
+static const char *label(const void *model, uint32_t i)
+{
+    (void)model;
+    static const char *const names[] = {"NEGATIVE", "say \"yes\""};
+    return names[i];
+}
+
+static void answers_are_written(void **state)
+{
+    (void)state;
+    const inferd_result results[] = {{.label = 1, .confidence = 0.5f},
+                                     {.label = 0, .confidence = 0.99912345f},
+                                     {.label = 0, .confidence = 1.0f}};
+    struct ifd_answer a = {.label = label, .results = results, .count = 3};
+    struct ifd_buf out;
+    ifd_buf_init(&out, 4096);
+    ifd_codec_native.encode(&a, &out);
+    ifd_buf_add_char(&out, '\0');
+    assert_string_equal(out.data, "[{\"label\":\"say \\\"yes\\\"\",\"confidence\":0.500000},"
+                                  "{\"label\":\"NEGATIVE\",\"confidence\":0.999123},"
+                                  "{\"label\":\"NEGATIVE\",\"confidence\":1.000000}]\n");
+    ifd_buf_fini(&out);
+    ifd_buf_init(&out, 10); /* too small: says so */
+    ifd_codec_native.encode(&a, &out);
+    assert_true(out.failed);
+    ifd_buf_fini(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bodies_are_taken_or_refused),
+        cmocka_unit_test(want_of_memory_is_an_error),
+        cmocka_unit_test(answers_are_written),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
