@@ -34,7 +34,10 @@ def scalars():
 
 
 def read_sst2(folder):
+    """The sentences of whichever of SST-2's files are there."""
     for name in ("train.tsv", "dev.tsv"):
+        if not os.path.exists(os.path.join(folder, name)):
+            continue
         with open(os.path.join(folder, name), encoding="utf-8", newline="\n") as f:
             next(f)
             for line in f:
