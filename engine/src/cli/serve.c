@@ -37,6 +37,8 @@ static enum ifd_exit run_serve(const struct ifd_options *o, struct ifd_out *out)
     /* the rows list the formats and levels in the order of their enums */
     ifd_log_init((enum ifd_log_level)ifd_options_number(o, "log-level"),
                  (enum ifd_log_format)ifd_options_number(o, "log-format"));
+    if (ifd_options_number(o, "log-format") == IFD_LOG_JSON)
+        config.banner = false; /* whoever asks for JSON on a terminal wants nothing else there */
     s = ifd_server_run(&config, &err);
     if (s)
         ifd_log(IFD_LOG_ERROR, "failed", IFD_STR("type", inferd_status_type(s)),

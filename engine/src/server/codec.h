@@ -29,9 +29,10 @@ struct ifd_decode {
     const struct ifd_codec *codec;
     struct ifd_json json;
     uint8_t state;
-    bool in_text;      /* some pieces of a string have come */
-    uint32_t seen;     /* bit per key */
-    uint32_t key_size; /* bytes of the key so far, kept or not */
+    bool in_text;         /* some pieces of a string have come */
+    inferd_error refusal; /* what is wrong with a body that is JSON so far */
+    uint32_t seen;        /* bit per key */
+    uint32_t key_size;    /* bytes of the key so far, kept or not */
     char key[IFD_CODEC_KEY_MAX];
 };
 

@@ -10,7 +10,7 @@
 #include "base/jsonout.h"
 #include "server/codec.h"
 
-enum state { S_TOP, S_KEY, S_TEXT, S_INPUTS, S_ITEMS, S_END };
+enum state { S_TOP, S_KEY, S_TEXT, S_INPUTS, S_ITEMS, S_END, S_REFUSED };
 enum { SEEN_INPUTS = 1, SEEN_TEXT = 2 };
 
 static const char *event_name(enum ifd_json_event event)
@@ -104,10 +104,9 @@ static inferd_status take_string(struct ifd_decode *d, const char *s, size_t n, 
                     d->state == S_TEXT ? "text" : "inputs");
 }
 
-static inferd_status on_event(void *ctx, enum ifd_json_event event, const char *s, size_t n,
-                              bool last, inferd_error *err)
+static inferd_status take_event(struct ifd_decode *d, enum ifd_json_event event, const char *s,
+                                size_t n, bool last, inferd_error *err)
 {
-    struct ifd_decode *d = ctx;
     switch ((enum state)d->state) {
     case S_TOP:
         if (event != IFD_JSON_OBJECT_BEGIN)
@@ -150,6 +149,22 @@ static inferd_status on_event(void *ctx, enum ifd_json_event event, const char *
     }
 }
 
+static inferd_status on_event(void *ctx, enum ifd_json_event event, const char *s, size_t n,
+                              bool last, inferd_error *err)
+{
+    struct ifd_decode *d = ctx;
+    if (d->state == S_REFUSED)
+        return INFERD_OK;
+    inferd_status status = take_event(d, event, s, n, last, &d->refusal);
+    if (status == INFERD_NO_MEMORY) {
+        *err = d->refusal;
+        return status;
+    }
+    if (status)
+        d->state = S_REFUSED;
+    return INFERD_OK;
+}
+
 static void begin(struct ifd_decode *d)
 {
     ifd_json_init(&d->json, IFD_JSON_DEPTH_MAX, on_event, d);
@@ -163,9 +178,14 @@ static inferd_status feed(struct ifd_decode *d, const char *bytes, size_t n, inf
 static inferd_status finish(struct ifd_decode *d, inferd_error *err)
 {
     inferd_status status = ifd_json_finish(&d->json, err);
-    if (status == INFERD_OK)
-        IFD_ASSERT(d->state == S_END && d->texts.count > 0);
-    return status;
+    if (status)
+        return status;
+    if (d->state == S_REFUSED) {
+        *err = d->refusal;
+        return err->status;
+    }
+    IFD_ASSERT(d->state == S_END && d->texts.count > 0);
+    return INFERD_OK;
 }
 
 static void encode(const struct ifd_answer *a, struct ifd_buf *out)

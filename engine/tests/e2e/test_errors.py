@@ -5,7 +5,9 @@ import unittest
 
 from harness import ServerCase, get, post
 
-DEEP = '{"inputs":' + "[" * 100 + "]" * 100 + "}"
+
+def deep(n: int) -> bytes:
+    return b'{"inputs":' + b"[" * n + b"]" * n + b"}"
 
 
 class Errors(ServerCase):
@@ -40,7 +42,9 @@ class Errors(ServerCase):
         (b'{"inputs":"a","text":"a"}', 400, "invalid_request", "both"),
         (b'{"input":"a"}', 400, "invalid_request", "unknown key \"input\""),
         (b'{"text":"a","parameters":{}}', 400, "invalid_request", "unknown key \"parameters\""),
-        (DEEP.encode(), 400, "invalid_request", "inputs[0]"),
+        (deep(63), 400, "invalid_request", "inputs[0] must be a string, not a list"),
+        (deep(64), 400, "invalid_json", ""),  # with the object: 65
+        (b'{"inputs":[3', 400, "invalid_json", ""),
     ]
 
     def test_bodies_and_the_connection_stays(self):

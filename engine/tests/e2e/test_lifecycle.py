@@ -170,7 +170,7 @@ class Lifecycle(unittest.TestCase):
         for threads in ("1", "2"):
             total = self.drain_under_load(6, "--drain-delay", "0.3", "--http-threads", threads)
             print(f"drained with {threads} I/O threads: {total}")
-            self.assertGreater(total["ok"], 100)
+            self.assertGreater(total["ok"], 30)
             self.assertEqual({k: total[k] for k in ("closed", "cut", "wrong")},
                              {"closed": 0, "cut": 0, "wrong": 0}, total)
         control = self.drain_under_load(3, hard=True)

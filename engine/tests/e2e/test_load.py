@@ -59,9 +59,9 @@ class Busy(ServerCase):
     @classmethod
     def setUpClass(cls) -> None:
         cls.where = tempfile.TemporaryDirectory()
-        # LARGE shall take some 2 s on this machine and in this build: time one layer
+        # LARGE shall take some 3 s on this machine and in this build: time one layer
         layer_s = cls.time_of(cls.make(1))
-        cls.server = Server(*cls.OPTIONS, model=cls.make(max(1, min(40, round(2.0 / layer_s)))))
+        cls.server = Server(*cls.OPTIONS, model=cls.make(max(1, min(60, round(3.0 / layer_s)))))
 
     @classmethod
     def make(cls, layers: int) -> str:
@@ -72,11 +72,15 @@ class Busy(ServerCase):
         probe = Server("--threads", "1", "--request-timeout", "3600", model=model)
         try:
             s = probe.connect()
-            began = time.monotonic()
-            s.sendall(cls.LARGE)
-            status = Reader(s).answer().status
-            assert status == 200, status
-            return time.monotonic() - began
+            r = Reader(s)
+            best = float("inf")
+            for _ in range(3):  # the least: a neighbour's burst must not pass for a slow machine
+                began = time.monotonic()
+                s.sendall(cls.LARGE)
+                status = r.answer().status
+                assert status == 200, status
+                best = min(best, time.monotonic() - began)
+            return best
         finally:
             probe.close()
 

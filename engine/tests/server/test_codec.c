@@ -34,6 +34,12 @@ static const struct row rows[] = {
     {"{\"text\":\"\\udc00\"}", INFERD_INVALID_JSON, ""},
     {"{\"text\":\"\x80\"}", INFERD_INVALID_UTF8, ""},
     {"{\"text\":\"\xC3\"}", INFERD_INVALID_UTF8, ""},
+    /* no JSON comes before every other fault */
+    {"[1", INFERD_INVALID_JSON, ""},
+    {"{\"input\":1", INFERD_INVALID_JSON, ""},
+    {"{\"inputs\":[\"\",nul]}", INFERD_INVALID_JSON, ""},
+    {"{\"inputs\":[1,\"\x80\"]}", INFERD_INVALID_UTF8, ""},
+    {"{\"inputs\":[\"1\",\"2\",\"3\",\"4\",\"5\"}", INFERD_INVALID_JSON, ""},
     {"[\"a\"]", INFERD_INVALID_REQUEST,
      "must be a JSON object such as {\"inputs\": [\"a text\"]}, not a list"},
     {"\"a\"", INFERD_INVALID_REQUEST, "not a string"},
