@@ -51,8 +51,8 @@ fuzz: ## Fuzz each parser for FUZZ_SECONDS (default 20) with clang's libFuzzer
 	@scripts/setup.sh build fuzz
 	@scripts/fuzz.sh
 
-parity: build ## Compare ids and logits with PyPI tokenizers and transformers (own venv, minutes)
-	@scripts/parity.sh $(BUILD)/inferd
+parity: ## Compare ids and logits with PyPI tokenizers and transformers (own venv, minutes)
+	@scripts/parity.sh
 
 bench: build ## Speed beside onnxruntime on SST-2 dev (own venv, interleaved)
 	@scripts/bench.sh $(ARGS)

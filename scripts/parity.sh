@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# parity.sh INFERD: ids beside PyPI tokenizers and transformers, logits beside transformers, header
+# parity.sh: ids beside PyPI tokenizers and transformers, logits beside transformers, header
 # verdicts beside safetensors. Prints each count; a difference fails. About half an hour on two cores;
 # PARITY_RANDOM (default 1000000) sets the random strings of a tokenizer configuration, PARITY_ONLY picks
 # configurations by their first letters.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-inferd=$1
 began=$SECONDS
 scripts/setup.sh build test parity
 scripts/build.sh build -DIFD_TESTS=ON
@@ -23,5 +22,5 @@ fi
 "$python" engine/tests/text/tools/diff_tokenizers.py --driver build/tests/text/tok_driver --sst2 "$sst2" \
   --tokenizer "$model/tokenizer.json" --random "${PARITY_RANDOM:-1000000}" --only "${PARITY_ONLY:-}"
 "$python" engine/tests/text/tools/diff_vocab.py --driver build/tests/text/tok_driver
-"$python" engine/tests/model/tools/parity.py "$inferd" --model "$model"
+"$python" engine/tests/model/tools/parity.py build/inferd --model "$model"
 echo "parity: done in $((SECONDS - began)) s"

@@ -62,6 +62,17 @@ def split_by_sentence(rows: list[Row], held_out: int, seed: int) -> tuple[list[R
     return train, keep_out
 
 
+def load_split(train: Path, dev: Path, held_out: int) -> tuple[list[Row], list[Row]]:
+    """(training rows, held-out sentences) of the recipe: rows that are in dev.tsv are in neither.
+
+    The one place that fixes the split: the training and the temperature must agree on it, or the
+    temperature is fitted on sentences that were trained on.
+    """
+    dev_texts = {r.text for r in read_tsv(dev)}
+    rows = [r for r in mark_whole(read_tsv(train)) if r.text not in dev_texts]
+    return split_by_sentence(rows, held_out, seed=7)
+
+
 def lexicon_rows(path: Path, least: float = 1.0, spread: float = 1.3) -> list[Row]:
     """Single words with a clear polarity from VADER's lexicon (word, mean rating -4..4, spread, ...)."""
     rows = []

@@ -28,12 +28,6 @@ import textviews
 from train import predict
 
 
-def held_out_rows(args):
-    dev_texts = {r.text for r in data.read_tsv(args.dev)}
-    rows = [r for r in data.mark_whole(data.read_tsv(args.train)) if r.text not in dev_texts]
-    return data.split_by_sentence(rows, args.held_out, seed=7)[1]
-
-
 def calibration(logits: torch.Tensor, labels: torch.Tensor, bins: int = 15) -> dict[str, float]:
     """Accuracy, expected calibration error (equal-width bins), Brier score, mean log loss."""
     p = logits.softmax(-1)
@@ -72,7 +66,7 @@ def main() -> None:
 
     tokenizer = AutoTokenizer.from_pretrained(args.runs[0])
     model = AutoModelForSequenceClassification.from_pretrained(args.runs[0])
-    rows = held_out_rows(args)
+    rows = data.load_split(args.train, args.dev, args.held_out)[1]
     dev = data.read_tsv(args.dev)
     shown = rows * 2 + dev * 2
     texts = [view(r.text) for part in (rows, dev) for view in (str, textviews.detokenize) for r in part]

@@ -138,10 +138,8 @@ def main() -> None:
     torch.manual_seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
 
-    dev_texts = {r.text for r in data.read_tsv(args.dev)}
-    rows = [r for r in data.mark_whole(data.read_tsv(args.train)) if r.text not in dev_texts]
-    train, held_out = data.split_by_sentence(rows, args.held_out, seed=7)
-    print(f"{len(rows)} rows, {sum(r.whole for r in rows)} whole; training on {len(train)}, held out {len(held_out)}", flush=True)
+    train, held_out = data.load_split(args.train, args.dev, args.held_out)
+    print(f"training on {len(train)} rows, {sum(r.whole for r in train)} whole; held out {len(held_out)}", flush=True)
 
     tokenizer = AutoTokenizer.from_pretrained(args.base)
     model = AutoModelForSequenceClassification.from_pretrained(
