@@ -32,7 +32,8 @@ def phase(args, server: serving.Inferd, name: str) -> dict:
                                   duration=f"{args.seconds + 30}s", timeout="60s", report_interval=0)
     try:
         f = serving.bench(args.binary, server.url, rate=args.rate, arrivals="poisson", connections=args.connections,
-                          warmup="1s", duration=f"{args.seconds}s", timeout="60s", report_interval=0)
+                          warmup=f"{min(1000, round(200 * args.seconds))}ms", duration=f"{args.seconds}s",
+                          timeout="60s", report_interval=0)
         beside = serving.stop_bench(hog) if hog else None
     finally:
         if hog and hog.poll() is None:
@@ -44,15 +45,17 @@ def phase(args, server: serving.Inferd, name: str) -> dict:
     return {"requests": f["requests"], "ok": f["ok"], "p50_ms": serving.time_of(f, "ok_latency_ms", "p50"),
             "p99_ms": serving.time_of(f, "ok_latency_ms", "p99"), "max_ms": serving.time_of(f, "ok_latency_ms", "max"),
             "client_late_p99_ms": serving.time_of(f, "client_late_ms", "p99"),
-            "hog_inputs_per_s": beside["inputs_per_s"] if beside else 0.0}
+            "hog_inputs_per_s": beside["inputs_per_s"] if beside else 0.0,
+            "not_ok": f["requests"] - f["ok"], "status": f["status"], "failures": serving.failures(f)}
 
 
 def middle(rounds: list[dict]) -> dict:
     """Of each figure the median of the rounds: the ratio of two minima would flatter the noisier."""
     found = {}
     for key in rounds[0]:
-        values = [r[key] for r in rounds if r[key] is not None]
-        found[key] = stats.median(values) if values else None
+        values = [r[key] for r in rounds if isinstance(r[key], (int, float))]
+        if values or rounds[0][key] is None:
+            found[key] = stats.median(values) if values else None
     return found
 
 
@@ -73,8 +76,8 @@ def run() -> None:
                     serving.step(f"round {i + 1} of {args.rounds}: {name}")
                     rounds[name].append(phase(args, server, name))
     shown = {name: middle(r) for name, r in rounds.items()}
-    serving.table(["median of rounds", "requests", "ok", "p50 ms", "p99 ms", "max ms", "hog inputs/s"],
-                  [[n, s["requests"], s["ok"], s["p50_ms"], s["p99_ms"], s["max_ms"], s["hog_inputs_per_s"]]
+    serving.table(["median of rounds", "requests", "not ok", "p50 ms", "p99 ms", "max ms", "hog inputs/s"],
+                  [[n, s["requests"], s["not_ok"], s["p50_ms"], s["p99_ms"], s["max_ms"], s["hog_inputs_per_s"]]
                    for n, s in shown.items()])
     p99 = {n: s["p99_ms"] for n, s in shown.items()}
     figures = {"rate": args.rate, "hog_connections": args.hog_connections, "hog_inputs": args.hog_inputs,

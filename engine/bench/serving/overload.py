@@ -6,7 +6,7 @@ again afterwards.
   capacity  closed loop, 64 connections: the peak goodput
   steady    open loop (Poisson) at 80 % of that: the p99 of normal days
   overload  open loop at 5 x capacity for --seconds
-  recovery  80 % again, begun the moment overload ends: how long until p99 and errors are back
+  recovery  80 % again, begun when overload ends, on top of its backlog: how long until p99 and errors are back
 
 Goodput counts 2xx answers only; with --deadline-ms the client gives up on a request after that
 time and says so in X-Request-Timeout-Ms, so what comes later counts for nothing. Latencies are from
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 import urllib.request
 from pathlib import Path
 
@@ -46,15 +47,31 @@ class Uvicorn(serving.Process):
             return False
 
 
-def load(args, server: serving.Process, rate: float, seconds: float, connections: int, **more) -> dict:
-    options = {"rate": max(1, round(rate)), "arrivals": "poisson", "connections": connections, "duration": f"{seconds}s",
+def start(args, server: serving.Process, rate: float, seconds: float, **more):
+    options = {"rate": max(1, round(rate)), "arrivals": "poisson", "connections": args.connections, "duration": f"{seconds}s",
                "report_interval": f"{args.interval_ms}ms", "timeout": f"{args.timeout_ms}ms", **more}
     if args.deadline_ms:
         options["header"] = [f"X-Request-Timeout-Ms: {args.deadline_ms}"]
         options["timeout"] = f"{args.deadline_ms}ms"
-    f = serving.bench(args.binary, server.url, **options)
-    server.check()
-    return f
+    return serving.start_bench(args.binary, server.url, **options)
+
+
+def overload_and_after(args, server: serving.Process, peak: float) -> tuple[dict, dict]:
+    """Two clients: the first, when its time is over, still waits for what is in flight, and just then,
+    while the server works off what it has taken in, recovery must be watched."""
+    clients = [start(args, server, args.factor * peak, args.seconds)]
+    try:
+        time.sleep(args.seconds)
+        serving.step("recovery")
+        clients.append(start(args, server, 0.8 * peak, args.recovery_seconds))
+        figures = [serving.end_bench(c) for c in clients]
+        server.check()
+    finally:
+        for c in clients:
+            if c.poll() is None:
+                c.kill()
+                c.wait()
+    return figures[0], figures[1]
 
 
 def short(f: dict) -> dict:
@@ -69,17 +86,15 @@ def short(f: dict) -> dict:
 
 def measure(args, server: serving.Process) -> dict:
     serving.step("capacity")
-    f = serving.bench(args.binary, server.url, connections=64, warmup="2s", duration=f"{args.steady_seconds}s",
-                      timeout="60s")
+    warmup = f"{min(2000, round(200 * args.steady_seconds))}ms"
+    f = serving.bench(args.binary, server.url, connections=64, warmup=warmup, duration=f"{args.steady_seconds}s", timeout="60s")
     peak = f["ok_per_s"]
     if not peak:
         raise serving.Failed(f"nothing was answered: {f['status']} {serving.failures(f)}")
     serving.step(f"steady: 80 % of {peak:.0f}/s")
-    steady = load(args, server, 0.8 * peak, args.steady_seconds, args.connections, warmup="1s")
+    steady = serving.end_bench(start(args, server, 0.8 * peak, args.steady_seconds, warmup=warmup))
     serving.step(f"overload: {args.factor:g} x {peak:.0f}/s for {args.seconds:g} s")
-    over = load(args, server, args.factor * peak, args.seconds, args.connections)
-    serving.step("recovery")
-    after = load(args, server, 0.8 * peak, args.recovery_seconds, args.connections)
+    over, after = overload_and_after(args, server, peak)
     p99_limit, bad_limit = stats.limits_of(steady["intervals"], args.slack)
     hold = max(1, round(2000 / args.interval_ms))
     back = stats.recovery_s(after["intervals"], p99_limit, bad_limit, hold)

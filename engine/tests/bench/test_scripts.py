@@ -45,14 +45,14 @@ class Scripts(unittest.TestCase):
 
     def test_idle(self):
         f = self.run_script("idle.py", "--model", "tiny", "--idle", "300", "--slow-heads", "20", "--slow-bodies", "20",
-                            "--seconds", "1", "--", "--header-timeout", "300ms")
+                            "--seconds", "0.5", "--", "--header-timeout", "300ms")
         self.assertGreaterEqual(f["phases"]["idle"]["fds"], 294)
         self.assertLess(f["phases"]["alone again"]["fds"], 100)
         self.assertGreater(f["crowd"]["ended_after_408"], 0)
         self.assertFalse(f["phases"]["alone"]["probes"]["/healthz"]["absent"])
 
     def test_memory_and_its_control(self):
-        options = ("--requests", "100000000", "--seconds-most", "4", "--every", "0.2")
+        options = ("--requests", "100000000", "--seconds-most", "2.5", "--every", "0.15")
         f = self.run_script("memory.py", *options, "--rss-limit", "1e9", "--fd-limit", "1e9")
         self.assertGreater(f["status"]["400"], 0)
         self.assertEqual(set(f["beside"]), {"404"})
