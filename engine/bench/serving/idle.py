@@ -94,7 +94,9 @@ def run() -> None:
     p.add_argument("--seconds", type=float, default=20.0, help="of one phase")
     args = p.parse_args()
     with tempfile.TemporaryDirectory() as where:
-        with serving.Inferd(args.binary, serving.model_of(args, Path(where)), *args.server) as server:
+        # idle connections shall stay for all phases; an option of the caller comes later and wins
+        with serving.Inferd(args.binary, serving.model_of(args, Path(where)), "--keepalive-timeout", "3600",
+                            *args.server) as server:
             r = measure(args, server)
     head = ["", "ok/s", "p99 ms", "not ok"] + [f"{path} worst ms" for path in PROBES] + ["RSS MiB", "open files"]
     serving.table(head, [[n, f["ok_per_s"], f["p99_ms"], f["refused"] + f["other"]] +
