@@ -17,8 +17,10 @@
 struct ifd_response {
     int status;
     const char *media_type;
-    const char *allow; /* of a 405, or NULL */
-    bool retry_after;  /* the client may try again, in a second */
+    const char *allow;        /* of a 405, or NULL */
+    unsigned retry_after_s;   /* the client may try again after so many seconds; 0 = not said */
+    const char *request_id;   /* echoed or made; NULL = not said */
+    const char *model_digest; /* "sha256:..." of the model that answered; NULL = none did */
     bool keep_alive;
     bool say_keep_alive; /* to an HTTP/1.0 client, which must be told */
     bool head_only;      /* the request was HEAD */

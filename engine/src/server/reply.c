@@ -103,7 +103,7 @@ void ifd_reply_send(struct ifd_conn *c, int status)
         .status = status,
         .media_type = "application/json",
         .allow = r ? r->allow : NULL,
-        .retry_after = retry,
+        .retry_after_s = retry ? 1 : 0,
         .keep_alive = keep,
         .say_keep_alive = r && r->http.minor == 0,
         .head_only = r && strcmp(r->http.method, "HEAD") == 0,

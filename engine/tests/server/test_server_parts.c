@@ -84,7 +84,7 @@ static void answers_have_their_headers(void **state)
                                   "Content-Length: 12\r\nDate: D\r\n\r\n");
     ifd_buf_reset(&out);
     r = (struct ifd_response){
-        .status = 405, .media_type = "m", .allow = "POST", .retry_after = true, .date = "D"};
+        .status = 405, .media_type = "m", .allow = "POST", .retry_after_s = 1, .date = "D"};
     ifd_response_head(&out, &r);
     ifd_buf_add_char(&out, '\0');
     assert_string_equal(out.data, "HTTP/1.1 405 Method Not Allowed\r\nContent-Type: m\r\n"
