@@ -66,12 +66,21 @@ static size_t ceil_div(size_t a, size_t b)
     return (a + b - 1) / b;
 }
 
+/* After each step that takes long. */
+static void pause_between(const struct ifd_lane *lane)
+{
+    const struct ifd_scratch *s = lane->scratch;
+    if (s->pause && s->members == 1)
+        s->pause(s->pause_arg);
+}
+
 static void gemm(struct ifd_lane *lane, const struct ifd_gemm_f32 *g, size_t panel_begin,
                  size_t panel_end)
 {
     const struct ifd_kernels *kernels = lane->scratch->w->kernels;
     if (!lane->shared) {
         kernels->gemm_f32(g, 0, g->m, panel_begin, panel_end);
+        pause_between(lane);
         return;
     }
     /* Tiles that the busiest member computes, by panels (weights are read once) or by rows. */
@@ -213,6 +222,7 @@ static void attention(struct ifd_lane *lane, const struct chunk *c, bool first_o
         ifd_team_run(lane->scratch->team, attention_member, &step);
     else
         attention_member(&step, 0, 1);
+    pause_between(lane);
 }
 
 /* ---- layers ---- */
