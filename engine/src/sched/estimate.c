@@ -48,7 +48,7 @@ inferd_status ifd_estimate_admit(const struct ifd_load *load, struct ifd_job *jo
                         "the answer would take about %llu ms, but the request allows %llu ms; "
                         "%s",
                         (unsigned long long)((wait + own) / 1000000),
-                        (unsigned long long)(left / 1000000),
+                        (unsigned long long)((left + 999999) / 1000000),
                         own > left ? "allow more time or send less at once" : "retry later");
     }
     if (wait_max_ns && wait > wait_max_ns) {

@@ -76,6 +76,8 @@ static void drop_head(struct ifd_queue *q, enum ifd_class class, inferd_status w
     struct ifd_job *job = unlink_head(&q->line[class]);
     uint32_t left = job->texts - job->taken;
     account(q, class, left, job->offsets[job->texts] - job->offsets[job->taken], false);
+    *(why == INFERD_DEADLINE ? &q->expired : &q->cancelled) += 1;
+    q->dropped_texts += left;
     job->taken = job->texts;
     job->status = why;
     /* release: a worker that finishes the job's last running text must see `status` */

@@ -40,6 +40,8 @@ struct ifd_queue {
     struct ifd_line line[IFD_CLASSES];
     size_t texts, tokens; /* of small and bulk jobs: what admission bounds */
     size_t texts_max, tokens_max;
+    uint64_t expired, cancelled; /* jobs that were dropped, since the start */
+    uint64_t dropped_texts;      /* theirs that nobody had begun */
     int64_t balance; /* tokens that small jobs got beyond bulk ones, while both wanted some */
 };
 

@@ -156,6 +156,9 @@ void ifd_sched_get_stats(struct ifd_sched *s, struct ifd_sched_stats *out)
 {
     pthread_mutex_lock(&s->lock);
     *out = s->stats;
+    out->expired = s->queue.expired;
+    out->cancelled = s->queue.cancelled;
+    out->dropped_texts = s->queue.dropped_texts;
     out->queue_texts = s->queue.texts;
     out->queue_tokens = s->queue.tokens;
     out->ns_per_token = ifd_rate_ns_per_token(&s->rate);

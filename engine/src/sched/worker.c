@@ -69,12 +69,6 @@ static void give_results(const struct ifd_pick *pick, const float *logits)
     }
 }
 
-static void count_dropped(struct ifd_sched *s, const struct ifd_job *dropped)
-{
-    for (const struct ifd_job *j = dropped; j; j = j->next)
-        *(j->status == INFERD_DEADLINE ? &s->stats.expired : &s->stats.cancelled) += 1;
-}
-
 /* Under the lock: a pick is about to be computed. */
 static void count_taken(struct ifd_sched *s, const struct ifd_pick *pick)
 {
@@ -112,7 +106,6 @@ static void run_small_ones(void *arg)
     bool mine = s->idle == 0 && ifd_queue_may_interrupt(&s->queue, w->batch.pick.class);
     if (mine) {
         ifd_queue_take_small(&s->queue, began, &bounds, &w->urgent.pick, &dropped);
-        count_dropped(s, dropped);
         count_taken(s, &w->urgent.pick);
         s->stats.interruptions += w->urgent.pick.engine != NULL;
     }
@@ -190,7 +183,6 @@ static void *worker_main(void *arg)
         const struct ifd_batch_bounds bounds = bounds_of(s);
         struct ifd_job *dropped = NULL;
         ifd_queue_take(&s->queue, began, &bounds, &w->batch.pick, &dropped);
-        count_dropped(s, dropped);
         count_taken(s, &w->batch.pick);
         if (s->idle > 0 && !ifd_queue_is_empty(&s->queue))
             pthread_cond_signal(&s->wake);

@@ -103,7 +103,9 @@ void ifd_reply_send(struct ifd_conn *c, int status)
         .status = status,
         .media_type = "application/json",
         .allow = r ? r->allow : NULL,
-        .retry_after_s = retry ? 1 : 0,
+        .retry_after_s = !retry                  ? 0
+                         : r && r->retry_after_s ? r->retry_after_s
+                                                 : 1,
         .keep_alive = keep,
         .say_keep_alive = r && r->http.minor == 0,
         .head_only = r && strcmp(r->http.method, "HEAD") == 0,

@@ -31,9 +31,11 @@ struct ifd_request {
     struct ifd_buf head;
     struct ifd_decode decode;
     const struct ifd_route *route;
-    inferd_error error; /* the first refusal; status INFERD_OK: none */
-    const char *allow;  /* with METHOD_NOT_ALLOWED */
-    uint64_t began_ns;  /* first byte of the head */
+    inferd_error error;     /* the first refusal; status INFERD_OK: none */
+    const char *allow;      /* with METHOD_NOT_ALLOWED */
+    uint32_t timeout_ms;    /* from admission to the answer; 0 before admission */
+    unsigned retry_after_s; /* of a refusal; 0 = not known better than by its status */
+    uint64_t began_ns;      /* first byte of the head */
 
     int32_t *ids; /* [ids_capacity] */
     size_t ids_capacity;
