@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "sched/batch_stats.h"
 #include "sched/queue.h"
 
 /* Idle workers share what is queued, but not below this many tokens each: under it a batch's cost
@@ -20,6 +21,7 @@ struct worker {
     struct ifd_pick pick;
     int32_t *ids;      /* [batch_tokens] */
     uint32_t *offsets; /* [batch_texts + 1] */
+    struct ifd_batch_stats stats;
 };
 
 struct ifd_sched {
@@ -62,6 +64,8 @@ static void run_batch(struct worker *w)
 {
     const struct ifd_pick *pick = &w->pick;
     size_t texts = 0, tokens = 0;
+    ifd_batch_stats_began(&w->stats, pick, w->sched->options.batch_texts,
+                          w->sched->options.batch_tokens, ifd_clock_ns());
     for (size_t i = 0; i < pick->slices; i++) {
         const struct ifd_slice *slice = &pick->slice[i];
         const uint32_t *offsets = slice->job->offsets + slice->first;
@@ -88,6 +92,7 @@ static void run_batch(struct worker *w)
         logits += slice->count * labels;
         finish(job, slice->count); /* the job is gone after this */
     }
+    ifd_batch_stats_ended(&w->stats, ifd_clock_ns());
 }
 
 /* With batch_wait_us: wait for a fuller batch. False if the caller must look at the queue again. */
@@ -152,6 +157,7 @@ static inferd_status worker_start(struct ifd_sched *s, unsigned index, inferd_er
     struct worker *w = &s->workers[index];
     w->sched = s;
     w->index = index;
+    ifd_batch_stats_init(&w->stats);
     w->ids = ifd_alloc_array(s->options.batch_tokens, sizeof(*w->ids));
     w->offsets = ifd_alloc_array(s->options.batch_texts + 1, sizeof(*w->offsets));
     w->pick.slice = ifd_alloc_array(s->options.batch_texts, sizeof(*w->pick.slice));
@@ -287,4 +293,10 @@ void ifd_sched_get_stats(struct ifd_sched *s, struct ifd_sched_stats *out)
     out->queue_texts = s->queue.texts;
     out->queue_tokens = s->queue.tokens;
     pthread_mutex_unlock(&s->lock);
+}
+
+const struct ifd_batch_stats *ifd_sched_batch_stats(const struct ifd_sched *s, unsigned worker)
+{
+    IFD_ASSERT(worker < s->options.workers);
+    return &s->workers[worker].stats;
 }

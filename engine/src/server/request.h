@@ -13,6 +13,7 @@
 #include "sched/job.h"
 #include "server/codec.h"
 #include "server/http_parser.h"
+#include "server/ident.h"
 #include "server/server.h"
 
 struct ifd_conn;
@@ -34,6 +35,9 @@ struct ifd_request {
     inferd_error error; /* the first refusal; status INFERD_OK: none */
     const char *allow;  /* with METHOD_NOT_ALLOWED */
     uint64_t began_ns;  /* first byte of the head */
+    uint64_t parsed_ns; /* the body is decoded */
+    bool begun;         /* outcome.h counts it as in flight */
+    struct ifd_ident ident;
 
     int32_t *ids; /* [ids_capacity] */
     size_t ids_capacity;
