@@ -166,3 +166,9 @@ void ifd_sched_get_stats(struct ifd_sched *s, struct ifd_sched_stats *out)
     out->wait_ns = ifd_estimate_wait_ns(&load, IFD_SMALL);
     pthread_mutex_unlock(&s->lock);
 }
+
+const struct ifd_batch_stats *ifd_sched_batch_stats(const struct ifd_sched *s, unsigned worker)
+{
+    IFD_ASSERT(worker < s->options.workers);
+    return &s->workers[worker].stats;
+}

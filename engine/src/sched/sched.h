@@ -32,6 +32,7 @@
 #include "sched/engine.h"
 #include "sched/job.h"
 
+struct ifd_batch_stats;
 struct ifd_sched;
 
 struct ifd_sched_options {
@@ -72,5 +73,7 @@ void ifd_sched_stop(struct ifd_sched *s);
 /* Stops first. Accepts NULL. */
 void ifd_sched_free(struct ifd_sched *s);
 void ifd_sched_get_stats(struct ifd_sched *s, struct ifd_sched_stats *out);
+/* What worker `worker` has computed: see batch_stats.h. Any thread, until ifd_sched_free. */
+const struct ifd_batch_stats *ifd_sched_batch_stats(const struct ifd_sched *s, unsigned worker);
 
 #endif

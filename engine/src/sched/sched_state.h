@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "sched/batch_stats.h"
 #include "sched/estimate.h"
 #include "sched/queue.h"
 #include "sched/sched.h"
@@ -25,6 +26,7 @@ struct ifd_worker {
     pthread_t thread;
     struct ifd_batch batch;
     struct ifd_batch urgent; /* small jobs that go between two steps of `batch` */
+    struct ifd_batch_stats stats;
     uint64_t interrupted_ns; /* of the batch that runs: spent on urgent ones */
 };
 

@@ -36,8 +36,10 @@ static void hand_back_dropped(struct ifd_job *job)
     }
 }
 
-static struct ifd_ragged lay_out(const struct ifd_batch *b)
+static struct ifd_ragged lay_out(struct ifd_worker *w, const struct ifd_batch *b, uint64_t now_ns)
 {
+    ifd_batch_stats_add(&w->stats, &b->pick, w->sched->options.batch_texts,
+                        w->sched->options.batch_tokens, now_ns);
     size_t texts = 0, tokens = 0;
     for (size_t i = 0; i < b->pick.slices; i++) {
         const struct ifd_slice *slice = &b->pick.slice[i];
@@ -114,7 +116,7 @@ static void run_small_ones(void *arg)
         return;
     hand_back_dropped(dropped);
     if (w->urgent.pick.engine) {
-        const struct ifd_ragged batch = lay_out(&w->urgent);
+        const struct ifd_ragged batch = lay_out(w, &w->urgent, began);
         give_results(&w->urgent.pick,
                      ifd_engine_run_urgent(w->urgent.pick.engine, w->index, &batch));
         uint64_t ns = ifd_clock_ns() - began;
@@ -125,13 +127,15 @@ static void run_small_ones(void *arg)
     }
 }
 
-static void run_batch(struct ifd_worker *w)
+static void run_batch(struct ifd_worker *w, uint64_t began_ns)
 {
     const struct ifd_pick *pick = &w->batch.pick;
-    const struct ifd_ragged batch = lay_out(&w->batch);
+    ifd_batch_stats_began(&w->stats, began_ns);
+    const struct ifd_ragged batch = lay_out(w, &w->batch, began_ns);
     w->interrupted_ns = 0;
     give_results(pick, ifd_engine_run(pick->engine, w->index, &batch,
                                       pick->class == IFD_SMALL ? NULL : run_small_ones, w));
+    ifd_batch_stats_ended(&w->stats, ifd_clock_ns());
 }
 
 /* With batch_wait_us: wait for a fuller batch. False if the caller must look at the queue again. */
@@ -190,7 +194,7 @@ static void *worker_main(void *arg)
 
         hand_back_dropped(dropped);
         if (w->batch.pick.engine)
-            run_batch(w);
+            run_batch(w, began);
         pthread_mutex_lock(&s->lock);
         if (w->batch.pick.engine)
             count_run(s, &w->batch.pick, ifd_clock_ns() - began - w->interrupted_ns);
@@ -219,6 +223,7 @@ inferd_status ifd_worker_start(struct ifd_sched *s, unsigned index, inferd_error
     struct ifd_worker *w = &s->workers[index];
     w->sched = s;
     w->index = index;
+    ifd_batch_stats_init(&w->stats);
     if (!batch_init(&w->batch, &s->options) || !batch_init(&w->urgent, &s->options))
         return ifd_fail(err, INFERD_NO_MEMORY, "no memory for worker %u", index);
     /* signals are the main thread's */

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "server/access_log.h"
 #include "server/infer.h"
 #include "server/reply.h"
 #include "server/route.h"
@@ -52,8 +53,11 @@ void ifd_conn_close(struct ifd_conn *c, bool *cut)
         return;
     if (cut)
         *cut = c->state >= IFD_CONN_HEAD && c->state <= IFD_CONN_WRITE;
+    ifd_access_log_cut(c);
+    ifd_outcome_cut(c);
     c->state = IFD_CONN_CLOSED;
     io->open--;
+    ifd_counter_add(&io->metrics.closed, 1);
     if (c->request) {
         c->request->conn = NULL;
         if (c->request->submitted)
@@ -76,6 +80,7 @@ static void on_head(struct ifd_conn *c)
     c->state = IFD_CONN_BODY;
     r->has_head = true;
     ifd_io_count(&c->io->counters.requests, 1);
+    ifd_ident_take(&r->ident, &r->http, &c->io->ids);
     ifd_route_request(r);
     const bool waits = r->http.expect_continue && r->http.has_length;
     if (r->error.status) {
@@ -134,6 +139,7 @@ static size_t consume(struct ifd_conn *c, const char *bytes, size_t n)
                 break;
             c->request = ifd_request_take(&io->pool, &io->server->config);
             if (!c->request) {
+                ifd_outcome_unborn(io);
                 ifd_conn_close(c, NULL);
                 break;
             }
@@ -147,6 +153,8 @@ static size_t consume(struct ifd_conn *c, const char *bytes, size_t n)
         size_t used = 0;
         enum ifd_http_event event = ifd_http_next(&r->http, bytes + at, n - at, &used, &err);
         at += used;
+        if (!ifd_http_idle(&r->http))
+            ifd_outcome_begin(io, r);
         if (event == IFD_HTTP_MORE)
             break;
         c->pending = n - at;
@@ -228,8 +236,10 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     size_t used = consume(c, bytes, size);
     if (c->state != IFD_CONN_CLOSED && c->state != IFD_CONN_LINGER && used < size) {
         ifd_buf_add(&c->stash, bytes + used, size - used);
-        if (c->stash.failed)
+        if (c->stash.failed) {
+            ifd_outcome_fault(c);
             ifd_conn_close(c, NULL);
+        }
     }
     settle(c);
 }
@@ -447,6 +457,7 @@ static struct ifd_conn *conn_new(struct ifd_io *io)
     }
     io->connections++;
     io->open++;
+    ifd_counter_add(&io->metrics.opened, 1);
     ifd_ring_append(&io->conns, &c->all);
     return c;
 }

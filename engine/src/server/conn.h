@@ -14,6 +14,7 @@
 #include <uv.h>
 
 #include "server/io.h"
+#include "server/outcome.h"
 
 enum ifd_conn_state {
     IFD_CONN_IDLE,
@@ -33,6 +34,7 @@ struct ifd_conn {
     struct ifd_request *request; /* the one that is read, computed or answered; NULL when idle */
     struct ifd_buf stash;        /* read, but after the request in hand */
     struct ifd_buf out;          /* of an answer, what the kernel did not take at once */
+    struct ifd_due due;          /* the answer on its way out, as outcome.h counts it */
     size_t pending;              /* bytes behind the request that is being completed */
     uint64_t answers;
     uint64_t armed_answers; /* with armed_state: what the timer was armed for */

@@ -88,7 +88,7 @@ void ifd_response_head(struct ifd_buf *out, const struct ifd_response *r)
     ifd_buf_add(out, "\r\n", 2);
 }
 
-void ifd_response_error(struct ifd_buf *out, const inferd_error *error)
+void ifd_response_error(struct ifd_buf *out, const inferd_error *error, const char *request_id)
 {
     ifd_buf_add_str(out, "{\"error\":{\"code\":");
     add_number(out, (size_t)ifd_status_http(error->status));
@@ -96,6 +96,10 @@ void ifd_response_error(struct ifd_buf *out, const inferd_error *error)
     ifd_jsonout_cstr(out, inferd_status_type(error->status));
     ifd_buf_add_str(out, ",\"message\":");
     ifd_jsonout_cstr(out, error->message[0] ? error->message : inferd_status_text(error->status));
+    if (request_id) {
+        ifd_buf_add_str(out, ",\"request_id\":");
+        ifd_jsonout_cstr(out, request_id);
+    }
     ifd_buf_add_str(out, "}}\n");
 }
 

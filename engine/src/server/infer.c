@@ -33,6 +33,7 @@ static inferd_status tokenize(struct ifd_io *io, struct ifd_request *r, inferd_e
         r->results[i].tokens = (uint32_t)count;
         r->results[i].truncated = cut;
         truncated += cut;
+        ifd_metrics_count_input(&io->metrics, count, cut);
         total += count;
         r->offsets[i + 1] = (uint32_t)total;
     }
@@ -61,6 +62,7 @@ inferd_status ifd_infer_submit(struct ifd_io *io, struct ifd_request *r, inferd_
 {
     if (!io->engine)
         return ifd_fail(err, INFERD_LOADING, "the model is still loading; retry in a second");
+    r->parsed_ns = ifd_clock_ns();
     inferd_status status = find_timeout(io, r, err);
     if (!status)
         status = tokenize(io, r, err);
@@ -100,4 +102,7 @@ void ifd_infer_encode(const struct ifd_request *r, struct ifd_buf *body)
                                       .results = r->results,
                                       .count = r->job.texts};
     r->route->codec->encode(&answer, body);
+    for (uint32_t i = 0; i < answer.count; i++)
+        ifd_metrics_count_result(&r->io->metrics, label_name(answer.model, r->results[i].label),
+                                 r->results[i].confidence);
 }

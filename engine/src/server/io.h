@@ -4,7 +4,7 @@
  * the scheduler hands finished jobs back to it.
  *
  * Everything in it belongs to its thread, but for `completed` (pushed by workers), `async` (sent
- * from anywhere) and the counters (read from anywhere).
+ * from anywhere), the counters and the metrics (read from anywhere).
  */
 #ifndef IFD_SERVER_IO_H
 #define IFD_SERVER_IO_H
@@ -14,6 +14,8 @@
 #include <uv.h>
 
 #include "server/http_response.h"
+#include "server/ident.h"
+#include "server/metrics.h"
 #include "server/request.h"
 #include "server/server_state.h"
 #include "server/wheel.h"
@@ -55,7 +57,10 @@ struct ifd_io {
     uint64_t date_second;
     char date[IFD_HTTP_DATE_SIZE];
     struct ifd_io_counters counters;
-    char *read_buffer; /* [IFD_IO_READ_BYTES] */
+    struct ifd_metrics_io metrics;
+    struct ifd_ident_source ids;
+    struct ifd_ident stranger; /* names the answer to a connection that is refused */
+    char *read_buffer;         /* [IFD_IO_READ_BYTES] */
 };
 
 /* io[0 .. n) are zeroed memory. init opens the loop; listen binds and listens, and sets *port to

@@ -55,7 +55,9 @@ struct ifd_request *ifd_request_take(struct ifd_request_pool *pool,
     r->allow = NULL;
     r->timeout_ms = 0;
     r->retry_after_s = 0;
-    r->began_ns = 0;
+    r->began_ns = r->parsed_ns = 0;
+    r->begun = false;
+    ifd_ident_clear(&r->ident);
     return r;
 }
 

@@ -13,6 +13,7 @@
 #include "sched/job.h"
 #include "server/codec.h"
 #include "server/http_parser.h"
+#include "server/ident.h"
 #include "server/server.h"
 
 struct ifd_conn;
@@ -36,6 +37,9 @@ struct ifd_request {
     uint32_t timeout_ms;    /* from admission to the answer; 0 before admission */
     unsigned retry_after_s; /* of a refusal; 0 = not known better than by its status */
     uint64_t began_ns;      /* first byte of the head */
+    uint64_t parsed_ns;     /* the body is decoded */
+    bool begun;             /* outcome.h counts it as in flight */
+    struct ifd_ident ident;
 
     int32_t *ids; /* [ids_capacity] */
     size_t ids_capacity;

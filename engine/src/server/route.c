@@ -6,6 +6,8 @@
 #include "base/jsonout.h"
 #include "server/http_chars.h"
 #include "server/io.h"
+#include "server/metrics_page.h"
+#include "server/metrics_text.h"
 
 static int alive(struct ifd_io *io, struct ifd_buf *body)
 {
@@ -118,6 +120,10 @@ static const struct ifd_route routes[] = {
     {.path = "/healthz", .allow = READ, .page = alive},
     {.path = "/livez", .allow = READ, .page = alive},
     {.path = "/readyz", .allow = READ, .page = ready},
+    {.path = "/metrics",
+     .allow = READ,
+     .page = ifd_metrics_page,
+     .media_type = IFD_METRICS_MEDIA_TYPE},
     {.path = "/info", .allow = READ, .page = info},
     {.path = "/", .allow = READ, .page = index_page},
 };
@@ -172,6 +178,7 @@ static inferd_status check(struct ifd_request *r, inferd_error *err)
         if (ifd_http_path_is(h, routes[i].path) ||
             (h->path_size == 0 && strcmp(routes[i].path, "/") == 0))
             route = &routes[i];
+    r->route = route; /* also when the method is wrong: metrics name it */
     if (!method_is_known(h->method))
         return ifd_fail(err, INFERD_NOT_IMPLEMENTED, "the method %s is not known", h->method);
     if (!route)
@@ -187,7 +194,6 @@ static inferd_status check(struct ifd_request *r, inferd_error *err)
     if (h->expect_other)
         return ifd_fail(err, INFERD_EXPECTATION_FAILED,
                         "the only expectation that can be met is 100-continue");
-    r->route = route;
     if (route->page)
         return INFERD_OK;
     if (!h->has_length)

@@ -14,6 +14,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "server/io.h"
+#include "server/metrics_page.h"
+#include "server/process_stats.h"
 #include "server/server_state.h"
 
 /* Descriptors that are not connections: loops, listeners, standard streams, model files. */
@@ -85,7 +87,9 @@ static void *loader_main(void *arg)
     struct ifd_server *s = arg;
     struct ifd_engine *engine = NULL;
     inferd_error err = {.status = INFERD_OK};
+    const uint64_t began_ns = ifd_clock_ns();
     if (load(s, &engine, &err) == INFERD_OK) {
+        atomic_store_explicit(&s->model_load_ns, ifd_clock_ns() - began_ns, memory_order_relaxed);
         pthread_mutex_lock(&s->lock);
         s->engine = engine;
         pthread_mutex_unlock(&s->lock);
@@ -276,6 +280,7 @@ static inferd_status run(struct ifd_server *s, inferd_error *err)
     for (unsigned i = 1; i < started; i++)
         pthread_join(s->ios[i].thread, NULL);
     join_loader(s);
+    ifd_metrics_log_totals(s);
     return status;
 }
 
@@ -314,6 +319,10 @@ inferd_status ifd_server_run(const struct ifd_server_config *config, inferd_erro
     s->config = *config;
     s->threads = config->threads ? config->threads : ifd_cpu_budget();
     pthread_mutex_init(&s->lock, NULL);
+    ifd_load_signal_init(&s->load, s->threads, s->began_ns);
+    struct ifd_process_stats process;
+    ifd_process_stats_read(&process);
+    s->start_seconds = process.start_seconds;
     signal(SIGPIPE, SIG_IGN); /* libuv writes without MSG_NOSIGNAL */
     raise_files(&s->config);
     const uint32_t longest = s->config.max_length ? s->config.max_length : MAX_LENGTH_DEFAULT;
@@ -345,6 +354,7 @@ inferd_status ifd_server_run(const struct ifd_server_config *config, inferd_erro
         ifd_io_fini(&s->ios[i]);
     ifd_engine_release(s->engine);
     ifd_free(s->ios);
+    ifd_load_signal_fini(&s->load);
     pthread_mutex_destroy(&s->lock);
     ifd_free(s);
     return status;

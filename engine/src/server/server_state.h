@@ -16,6 +16,7 @@
 
 #include "sched/engine.h"
 #include "sched/sched.h"
+#include "server/load_signal.h"
 #include "server/server.h"
 
 struct ifd_io;
@@ -37,7 +38,11 @@ struct ifd_server {
     uint64_t began_ns;
     char url[96];
     struct ifd_sched *sched;
-    struct ifd_io *ios; /* [config.http_threads] */
+    struct ifd_io *ios;   /* [config.http_threads] */
+    double start_seconds; /* of the process, since the epoch; negative: not known */
+
+    struct ifd_load_signal load;    /* has its own lock */
+    _Atomic uint64_t model_load_ns; /* written by the loader; 0 until a model is loaded */
 
     _Atomic int readiness; /* enum ifd_readiness; written by the loader */
     _Atomic int phase;     /* enum ifd_phase; written by I/O thread 0 */

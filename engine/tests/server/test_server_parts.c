@@ -101,7 +101,7 @@ static void errors_have_one_shape(void **state)
         struct ifd_buf out;
         inferd_error err = {.status = (inferd_status)s, .message = "say \"why\""};
         ifd_buf_init(&out, 4096);
-        ifd_response_error(&out, &err);
+        ifd_response_error(&out, &err, NULL);
         ifd_buf_add_char(&out, '\0');
         char want[300];
         snprintf(want, sizeof(want),
@@ -120,7 +120,7 @@ static void errors_have_one_shape(void **state)
     struct ifd_buf out;
     inferd_error silent = {.status = INFERD_LOADING, .message = ""};
     ifd_buf_init(&out, 4096);
-    ifd_response_error(&out, &silent);
+    ifd_response_error(&out, &silent, NULL);
     ifd_buf_add_char(&out, '\0');
     assert_non_null(strstr(out.data, inferd_status_text(INFERD_LOADING)));
     ifd_buf_fini(&out);
