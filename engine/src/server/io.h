@@ -16,6 +16,7 @@
 #include "server/http_response.h"
 #include "server/request.h"
 #include "server/server_state.h"
+#include "server/shadow.h"
 #include "server/wheel.h"
 #include "text/tokenizer.h"
 
@@ -49,6 +50,8 @@ struct ifd_io {
     _Atomic(struct ifd_request *) completed; /* a stack: workers push, we take all */
 
     struct ifd_engine *engine; /* our own reference; NULL until the model is ready */
+    uint64_t models_version;   /* what `engine` and `shadow` were taken of */
+    struct ifd_shadow shadow;
     struct ifd_tokenizer_scratch *tokenizer;
     struct ifd_request_pool pool;
     struct ifd_buf body, out; /* the answer that is being built */

@@ -104,6 +104,8 @@ void ifd_reply_send(struct ifd_conn *c, int status)
         .media_type = "application/json",
         .allow = r ? r->allow : NULL,
         .retry_after_s = retry ? 1 : 0,
+        .model_digest =
+            status == 200 && r && r->job.engine ? ifd_engine_label(r->job.engine) : NULL,
         .keep_alive = keep,
         .say_keep_alive = r && r->http.minor == 0,
         .head_only = r && strcmp(r->http.method, "HEAD") == 0,

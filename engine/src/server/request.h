@@ -17,6 +17,7 @@
 
 struct ifd_conn;
 struct ifd_io;
+struct ifd_mirror;
 struct ifd_route;
 
 struct ifd_request {
@@ -31,9 +32,11 @@ struct ifd_request {
     struct ifd_buf head;
     struct ifd_decode decode;
     const struct ifd_route *route;
-    inferd_error error; /* the first refusal; status INFERD_OK: none */
-    const char *allow;  /* with METHOD_NOT_ALLOWED */
-    uint64_t began_ns;  /* first byte of the head */
+    inferd_error error;        /* the first refusal; status INFERD_OK: none */
+    const char *allow;         /* with METHOD_NOT_ALLOWED */
+    struct ifd_buf admin_body; /* of an admin route; see admin.h */
+    struct ifd_mirror *mirror; /* chosen for the shadow; see shadow.h */
+    uint64_t began_ns;         /* first byte of the head */
 
     int32_t *ids; /* [ids_capacity] */
     size_t ids_capacity;

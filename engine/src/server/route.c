@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/jsonout.h"
+#include "server/admin.h"
 #include "server/http_chars.h"
 #include "server/io.h"
 
@@ -23,7 +24,11 @@ static int ready(struct ifd_io *io, struct ifd_buf *body)
         status = "warming";
     else if (ifd_server_readiness(io->server) != IFD_READY || !io->engine)
         status = "loading";
-    ifd_buf_printf(body, "{\"status\":\"%s\"}\n", status);
+    if (strcmp(status, "loading") == 0)
+        ifd_buf_printf(body, "{\"status\":\"loading\",\"progress\":%.2f}\n",
+                       ifd_loader_progress(&io->server->models.loader));
+    else
+        ifd_buf_printf(body, "{\"status\":\"%s\"}\n", status);
     return strcmp(status, "ready") == 0 ? 200 : 503;
 }
 
@@ -116,17 +121,37 @@ static const struct ifd_route routes[] = {
     {.path = "/livez", .allow = READ, .page = alive},
     {.path = "/readyz", .allow = READ, .page = ready},
     {.path = "/info", .allow = READ, .page = info},
+    {.path = "/admin/models", .allow = READ, .page = ifd_admin_models_page, .needs_key = true},
+    {.path = "/admin/models/load", .allow = "POST", .admin = ifd_admin_load, .needs_key = true},
+    {.path = "/admin/models/shadow", .allow = "POST", .admin = ifd_admin_shadow, .needs_key = true},
+    {.path = "/admin/models/promote",
+     .allow = "POST",
+     .admin = ifd_admin_promote,
+     .needs_key = true},
+    {.path = "/admin/models/rollback",
+     .allow = "POST",
+     .admin = ifd_admin_rollback,
+     .needs_key = true},
+    {.path = "/admin/models/unload_candidate",
+     .allow = "POST",
+     .admin = ifd_admin_unload,
+     .needs_key = true},
     {.path = "/", .allow = READ, .page = index_page},
 };
 #define ROUTES (sizeof(routes) / sizeof(routes[0]))
 
+static bool is_there(const struct ifd_server *s, const struct ifd_route *route)
+{
+    return !route->needs_key || ifd_admin_is_on(s);
+}
+
 static int index_page(struct ifd_io *io, struct ifd_buf *body)
 {
-    (void)io;
     ifd_buf_printf(body, "{\"name\":\"inferd\",\"version\":\"%s\",\"routes\":[", INFERD_VERSION);
     for (size_t i = 0; i < ROUTES; i++)
-        ifd_buf_printf(body, "%s{\"path\":\"%s\",\"methods\":\"%s\"}", i ? "," : "", routes[i].path,
-                       routes[i].allow);
+        if (is_there(io->server, &routes[i]))
+            ifd_buf_printf(body, "%s{\"path\":\"%s\",\"methods\":\"%s\"}", i ? "," : "",
+                           routes[i].path, routes[i].allow);
     ifd_buf_add_str(body, "]}\n");
     return 200;
 }
@@ -168,13 +193,18 @@ static inferd_status check(struct ifd_request *r, inferd_error *err)
     for (size_t i = 0; i < ROUTES && !route; i++)
         if (ifd_http_path_is(h, routes[i].path) ||
             (h->path_size == 0 && strcmp(routes[i].path, "/") == 0))
-            route = &routes[i];
+            route = is_there(r->io->server, &routes[i]) ? &routes[i] : NULL;
     if (!method_is_known(h->method))
         return ifd_fail(err, INFERD_NOT_IMPLEMENTED, "the method %s is not known", h->method);
     if (!route)
         return ifd_fail(err, INFERD_NOT_FOUND, "there is no %.*s here; GET / lists the routes",
                         (int)(h->path_size < 100 ? h->path_size : 100),
                         ifd_http_target(h) + h->path_offset);
+    if (route->needs_key) { /* before anything else of the route is told */
+        inferd_status st = ifd_admin_authorize(r->io->server, h, err);
+        if (st)
+            return st;
+    }
     const bool reads = strcmp(h->method, "GET") == 0 || strcmp(h->method, "HEAD") == 0;
     if (route->page ? !reads : strcmp(h->method, "POST") != 0) {
         r->allow = route->allow;
@@ -187,6 +217,8 @@ static inferd_status check(struct ifd_request *r, inferd_error *err)
     r->route = route;
     if (route->page)
         return INFERD_OK;
+    if (route->admin && (!h->has_length || (!h->chunked && h->content_length == 0)))
+        return INFERD_OK; /* some take no argument; the others miss it themselves */
     if (!h->has_length)
         return ifd_fail(err, INFERD_LENGTH_REQUIRED,
                         "%s needs a body: send Content-Length or Transfer-Encoding: chunked",
