@@ -29,6 +29,9 @@ void ifd_file_close(struct ifd_file *f); /* accepts a zeroed or closed file */
 /* Exactly n bytes at offset; a file that ends earlier is INFERD_MODEL_INVALID ("was cut"). */
 IFD_MUST_CHECK inferd_status ifd_file_read(const struct ifd_file *f, uint64_t offset, void *to,
                                            size_t n, inferd_error *err);
+/* From now on, what this thread reads is added to *bytes as well; NULL stops it. For telling how
+ * far a load has come without every reader knowing about it; the counter outlives the reads. */
+void ifd_file_count_reads(_Atomic uint64_t *bytes);
 /* The whole file, at most `max` bytes, NUL-terminated after *size bytes; free with ifd_free. */
 IFD_MUST_CHECK inferd_status ifd_file_slurp(const char *path, size_t max, char **data, size_t *size,
                                             inferd_error *err);

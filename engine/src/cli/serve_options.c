@@ -77,6 +77,12 @@ const struct ifd_option ifd_serve_options[] = {
     TIME("drain-delay", 0, "from SIGTERM, when /readyz says no, to the closing of the listener"),
     TIME("drain-timeout", 1, "then, for requests in flight"),
 
+    SECTION("Administration"),
+    {.kind = IFD_OPTION_STRING,
+     .name = "admin-key-file",
+     .value = "FILE",
+     .help = "a key per line, for the routes under /admin; without it there are none"},
+
     SECTION("Logs"),
     {.kind = IFD_OPTION_CHOICE,
      .name = "log-format",
@@ -154,5 +160,6 @@ void ifd_serve_config(const struct ifd_options *o, struct ifd_server_config *c)
     c->dtype = ifd_options_text(o, "dtype");
     c->tier = ifd_model_tier(o);
     c->host = ifd_options_text(o, "host");
+    c->admin_key_file = ifd_options_text(o, "admin-key-file");
     c->access_log = ifd_options_flag(o, "access-log");
 }

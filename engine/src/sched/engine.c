@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "base/mem.h"
 
@@ -21,6 +22,7 @@ struct ifd_engine {
     unsigned workers;
     size_t batch_tokens, batch_texts;
     uint32_t labels;
+    char label[IFD_ENGINE_LABEL_SIZE];
     struct slot (*slots)[SLOTS]; /* [workers] */
 };
 
@@ -76,6 +78,22 @@ inferd_status ifd_engine_create(inferd_model *model, unsigned workers, size_t ba
     else
         *out = e;
     return status;
+}
+
+void ifd_engine_set_label(struct ifd_engine *e, const char *label)
+{
+    snprintf(e->label, sizeof(e->label), "%s", label);
+}
+
+const char *ifd_engine_label(const struct ifd_engine *e)
+{
+    return e->label;
+}
+
+bool ifd_engine_is_sole(const struct ifd_engine *e)
+{
+    /* acquire: pairs with the release of whoever let go last */
+    return atomic_load_explicit(&e->references, memory_order_acquire) == 1;
 }
 
 struct ifd_engine *ifd_engine_retain(struct ifd_engine *e)

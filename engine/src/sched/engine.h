@@ -11,6 +11,7 @@
 #ifndef IFD_SCHED_ENGINE_H
 #define IFD_SCHED_ENGINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,10 +20,19 @@
 
 struct ifd_engine;
 
+#define IFD_ENGINE_LABEL_SIZE 80u
+
 /* Retains the model. batch_tokens is raised to the model's max_length if below. */
 IFD_MUST_CHECK inferd_status ifd_engine_create(inferd_model *model, unsigned workers,
                                                size_t batch_tokens, size_t batch_texts,
                                                struct ifd_engine **out, inferd_error *err);
+/* What answers call this model, at most IFD_ENGINE_LABEL_SIZE - 1 bytes. Only before the engine is
+ * shared; empty until then. */
+void ifd_engine_set_label(struct ifd_engine *e, const char *label);
+const char *ifd_engine_label(const struct ifd_engine *e);
+/* The caller's reference is the only one left: nobody else can gain one any more, and what all
+ * others did with the engine is seen. */
+bool ifd_engine_is_sole(const struct ifd_engine *e);
 /* Thread-safe; release accepts NULL. */
 struct ifd_engine *ifd_engine_retain(struct ifd_engine *e);
 void ifd_engine_release(struct ifd_engine *e);

@@ -14,7 +14,7 @@ double ifd_rate_ns_per_token(const struct ifd_rate *r)
     return r->tokens > 0 ? r->ns / r->tokens : 0;
 }
 
-uint64_t ifd_estimate_wait_ns(const struct ifd_load *load, enum ifd_class class)
+uint64_t ifd_estimate_wait_ns(const struct ifd_backlog *load, enum ifd_class class)
 {
     const struct ifd_line *line = load->queue->line;
     const double small = (double)line[IFD_SMALL].tokens, bulk = (double)line[IFD_BULK].tokens;
@@ -27,14 +27,14 @@ uint64_t ifd_estimate_wait_ns(const struct ifd_load *load, enum ifd_class class)
     return (uint64_t)(ahead * ifd_rate_ns_per_token(load->rate) / load->workers);
 }
 
-uint64_t ifd_estimate_own_ns(const struct ifd_load *load, enum ifd_class class, size_t tokens)
+uint64_t ifd_estimate_own_ns(const struct ifd_backlog *load, enum ifd_class class, size_t tokens)
 {
     const double spread = class == IFD_SMALL ? 1 : load->workers;
     return (uint64_t)((double)tokens * ifd_rate_ns_per_token(load->rate) / spread);
 }
 
-inferd_status ifd_estimate_admit(const struct ifd_load *load, struct ifd_job *job, uint64_t now_ns,
-                                 uint64_t wait_max_ns, inferd_error *err)
+inferd_status ifd_estimate_admit(const struct ifd_backlog *load, struct ifd_job *job,
+                                 uint64_t now_ns, uint64_t wait_max_ns, inferd_error *err)
 {
     const enum ifd_class class = ifd_queue_class(job);
     if (class == IFD_BACKGROUND)

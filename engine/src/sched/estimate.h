@@ -23,7 +23,7 @@ void ifd_rate_add(struct ifd_rate *r, uint64_t ns, size_t tokens);
 double ifd_rate_ns_per_token(const struct ifd_rate *r);
 
 /* What the estimate needs to know of the scheduler. */
-struct ifd_load {
+struct ifd_backlog {
     const struct ifd_queue *queue;
     const struct ifd_rate *rate;
     unsigned workers;
@@ -32,12 +32,12 @@ struct ifd_load {
 
 /* Nanoseconds until a job of `class` that comes now is begun, and until one of `tokens` is done.
  * Both are 0 while nothing is known. */
-uint64_t ifd_estimate_wait_ns(const struct ifd_load *load, enum ifd_class class);
-uint64_t ifd_estimate_own_ns(const struct ifd_load *load, enum ifd_class class, size_t tokens);
+uint64_t ifd_estimate_wait_ns(const struct ifd_backlog *load, enum ifd_class class);
+uint64_t ifd_estimate_own_ns(const struct ifd_backlog *load, enum ifd_class class, size_t tokens);
 
 /* Can the job be begun within wait_max_ns (0 = no bound) and be done by its deadline? If not,
  * INFERD_OVERLOADED with what to do, and job->retry_ns is set. Background jobs always can. */
-IFD_MUST_CHECK inferd_status ifd_estimate_admit(const struct ifd_load *load, struct ifd_job *job,
+IFD_MUST_CHECK inferd_status ifd_estimate_admit(const struct ifd_backlog *load, struct ifd_job *job,
                                                 uint64_t now_ns, uint64_t wait_max_ns,
                                                 inferd_error *err);
 

@@ -73,12 +73,12 @@ static void count_arrival(struct ifd_sched *s, uint64_t now_ns)
     s->gap_ns = s->gap_ns - s->gap_ns / 8 + gap / 8;
 }
 
-static struct ifd_load load_of(const struct ifd_sched *s)
+static struct ifd_backlog backlog_of(const struct ifd_sched *s)
 {
-    return (struct ifd_load){.queue = &s->queue,
-                             .rate = &s->rate,
-                             .workers = s->options.workers,
-                             .running_tokens = s->running_tokens};
+    return (struct ifd_backlog){.queue = &s->queue,
+                                .rate = &s->rate,
+                                .workers = s->options.workers,
+                                .running_tokens = s->running_tokens};
 }
 
 /* Under the lock. */
@@ -86,7 +86,7 @@ static inferd_status admit(struct ifd_sched *s, struct ifd_job *job, inferd_erro
 {
     if (s->stopping)
         return ifd_fail(err, INFERD_OVERLOADED, "the server is stopping");
-    const struct ifd_load load = load_of(s);
+    const struct ifd_backlog load = backlog_of(s);
     inferd_status status =
         ifd_estimate_admit(&load, job, job->queued_ns, s->options.queue_wait_ns, err);
     if (status)
@@ -162,7 +162,7 @@ void ifd_sched_get_stats(struct ifd_sched *s, struct ifd_sched_stats *out)
     out->queue_texts = s->queue.texts;
     out->queue_tokens = s->queue.tokens;
     out->ns_per_token = ifd_rate_ns_per_token(&s->rate);
-    const struct ifd_load load = load_of(s);
+    const struct ifd_backlog load = backlog_of(s);
     out->wait_ns = ifd_estimate_wait_ns(&load, IFD_SMALL);
     pthread_mutex_unlock(&s->lock);
 }

@@ -11,7 +11,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "server/access_log.h"
+#include "server/admin.h"
 #include "server/infer.h"
+#include "server/models.h"
 #include "server/reply.h"
 #include "server/route.h"
 
@@ -106,15 +108,49 @@ static void on_head(struct ifd_conn *c)
 static void on_body(struct ifd_request *r)
 {
     inferd_error err;
-    if (r->error.status || !r->route->codec)
+    if (r->error.status)
+        return;
+    if (r->route->admin)
+        ifd_admin_body(r);
+    if (!r->route->codec)
         return;
     if (ifd_decode_feed(&r->decode, r->http.body, r->http.body_size, &err) != INFERD_OK)
         r->error = err;
 }
 
+static void on_admin_request(struct ifd_conn *c)
+{
+    inferd_error err;
+    ifd_buf_reset(&c->io->body);
+    if (ifd_admin_request(c->io, c->request, &err))
+        ifd_reply_error(c, &err);
+    else if (c->request->submitted)
+        c->state = IFD_CONN_WAIT; /* for the loader */
+    else
+        ifd_reply_send(c, 200);
+}
+
+/* The loader has done what an admin request asked for, or says why not. */
+static void admin_done(struct ifd_conn *c)
+{
+    inferd_error err = c->request->error;
+    ifd_buf_reset(&c->io->body);
+    if (err.status) {
+        ifd_reply_error(c, &err);
+    } else {
+        ifd_models_report(&c->io->server->models, &c->io->body);
+        ifd_reply_send(c, 200);
+    }
+    ifd_conn_resume(c);
+}
+
 static void on_request(struct ifd_conn *c)
 {
     struct ifd_request *r = c->request;
+    if (!r->error.status && r->route->admin) {
+        on_admin_request(c);
+        return;
+    }
     if (!r->error.status && r->route->page) {
         ifd_buf_reset(&c->io->body);
         ifd_reply_send(c, r->route->page(c->io, &c->io->body));
@@ -189,7 +225,12 @@ void ifd_conn_job_done(struct ifd_conn *c)
 {
     struct ifd_request *r = c->request;
     c->pending = c->stash.size;
+    if (r->route->admin) {
+        admin_done(c);
+        return;
+    }
     if (r->job.status == INFERD_OK) {
+        ifd_shadow_choose(c->io, r);
         ifd_buf_reset(&c->io->body);
         ifd_infer_encode(r, &c->io->body);
         ifd_reply_send(c, 200);
@@ -322,7 +363,9 @@ static uint64_t timeout_ms(const struct ifd_conn *c)
     case IFD_CONN_BODY:
         return config->body_timeout_ms;
     case IFD_CONN_WAIT:
-        return c->eof ? check_ms(c) : c->request->timeout_ms;
+        return c->request->route->admin ? IFD_ADMIN_TIMEOUT_MS
+               : c->eof                 ? check_ms(c)
+                                        : c->request->timeout_ms;
     case IFD_CONN_WRITE:
         return config->write_timeout_ms;
     default:

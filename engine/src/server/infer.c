@@ -6,16 +6,13 @@
 #include "base/clock.h"
 #include "server/route.h"
 
-static inferd_status tokenize(struct ifd_io *io, struct ifd_request *r, inferd_error *err)
+inferd_status ifd_infer_tokenize(struct ifd_io *io, const inferd_model *model,
+                                 struct ifd_request *r, inferd_result *results, inferd_error *err)
 {
     const struct ifd_texts *texts = &r->decode.texts;
-    const inferd_model *model = ifd_engine_model(io->engine);
     const uint32_t max_length = ifd_model_max_length(model);
-    inferd_status status = ifd_request_reserve_texts(r, texts->count, err);
+    inferd_status status = INFERD_OK;
     size_t total = 0;
-    uint64_t truncated = 0;
-    if (status)
-        return status;
     r->offsets[0] = 0;
     for (uint32_t i = 0; i < texts->count; i++) {
         size_t count = 0;
@@ -30,15 +27,11 @@ static inferd_status tokenize(struct ifd_io *io, struct ifd_request *r, inferd_e
             (void)ifd_fail_prefix(err, "inputs[%u]", i);
             return status;
         }
-        r->results[i].tokens = (uint32_t)count;
-        r->results[i].truncated = cut;
-        truncated += cut;
-        ifd_metrics_count_input(&io->metrics, count, cut);
+        results[i].tokens = (uint32_t)count;
+        results[i].truncated = cut;
         total += count;
         r->offsets[i + 1] = (uint32_t)total;
     }
-    ifd_io_count(&io->counters.inputs, texts->count);
-    ifd_io_count(&io->counters.truncated, truncated);
     return INFERD_OK;
 }
 
@@ -58,6 +51,12 @@ static inferd_status find_timeout(const struct ifd_io *io, struct ifd_request *r
     return INFERD_OK;
 }
 
+static void count_texts(struct ifd_io *io, const struct ifd_request *r)
+{
+    for (uint32_t i = 0; i < r->decode.texts.count; i++)
+        ifd_metrics_count_input(&io->metrics, r->results[i].tokens, r->results[i].truncated);
+}
+
 inferd_status ifd_infer_submit(struct ifd_io *io, struct ifd_request *r, inferd_error *err)
 {
     if (!io->engine)
@@ -65,9 +64,12 @@ inferd_status ifd_infer_submit(struct ifd_io *io, struct ifd_request *r, inferd_
     r->parsed_ns = ifd_clock_ns();
     inferd_status status = find_timeout(io, r, err);
     if (!status)
-        status = tokenize(io, r, err);
+        status = ifd_request_reserve_texts(r, r->decode.texts.count, err);
+    if (!status)
+        status = ifd_infer_tokenize(io, ifd_engine_model(io->engine), r, r->results, err);
     if (status)
         return status;
+    count_texts(io, r);
     r->job.engine = ifd_engine_retain(io->engine);
     r->job.texts = r->decode.texts.count;
     r->job.ids = r->ids;

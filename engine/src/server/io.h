@@ -18,6 +18,7 @@
 #include "server/metrics.h"
 #include "server/request.h"
 #include "server/server_state.h"
+#include "server/shadow.h"
 #include "server/wheel.h"
 #include "text/tokenizer.h"
 
@@ -25,7 +26,7 @@
 
 /* Written by the I/O thread, relaxed; read by /info of any. */
 struct ifd_io_counters {
-    _Atomic uint64_t connections, requests, inputs, truncated, answered_4xx, answered_5xx;
+    _Atomic uint64_t connections, requests, answered_4xx, answered_5xx;
 };
 
 struct ifd_io {
@@ -51,6 +52,8 @@ struct ifd_io {
     _Atomic(struct ifd_request *) completed; /* a stack: workers push, we take all */
 
     struct ifd_engine *engine; /* our own reference; NULL until the model is ready */
+    uint64_t models_version;   /* what `engine` and `shadow` were taken of */
+    struct ifd_shadow shadow;
     struct ifd_tokenizer_scratch *tokenizer;
     struct ifd_request_pool pool;
     struct ifd_buf body, out; /* the answer that is being built */

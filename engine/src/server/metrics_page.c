@@ -87,12 +87,11 @@ static void add_state(struct ifd_mtext *m, struct ifd_io *io)
         char length[16];
         inferd_model_get_info(ifd_engine_model(io->engine), &info);
         snprintf(length, sizeof(length), "%u", info.max_length);
-        const struct ifd_mlabel labels[] = {{"name", info.name},
-                                            {"architecture", info.architecture},
-                                            {"dtype", info.dtype},
-                                            {"isa", info.tier},
-                                            {"max_length", length}};
-        ifd_mtext_u64(m, labels, 5, 1);
+        const struct ifd_mlabel labels[] = {
+            {"name", info.name},    {"architecture", info.architecture},
+            {"dtype", info.dtype},  {"isa", info.tier},
+            {"max_length", length}, {"digest", ifd_engine_label(io->engine)}};
+        ifd_mtext_u64(m, labels, 6, 1);
     }
     ifd_mtext_family(m, GAUGE, "inferd_model_load_seconds",
                      "What loading and warming up the model took; 0 until then.");
@@ -251,6 +250,33 @@ static void add_batches(struct ifd_mtext *m, struct ifd_server *s)
               &v);
 }
 
+static void add_models(struct ifd_mtext *m, struct ifd_server *s)
+{
+    struct ifd_models *models = &s->models;
+    struct ifd_shadow_figures f;
+    pthread_mutex_lock(&models->lock);
+    const uint64_t loads = models->loads, refusals = models->refusals, id = models->shadow_id;
+    const double share = models->candidate ? (double)models->share_ppm / 1e6 : 0;
+    pthread_mutex_unlock(&models->lock);
+    ifd_shadow_figures_get(s, id, &f);
+    counter(m, "inferd_model_loads_total", "Models loaded, the first one included.", loads);
+    counter(m, "inferd_model_refusals_total", "Models refused while another served.", refusals);
+    gauge(m, "inferd_shadow_share_ratio", "Share of the requests that a candidate computes too.",
+          share);
+    counter(m, "inferd_shadow_requests_total", "Requests compared, of the last candidate.",
+            f.requests);
+    counter(m, "inferd_shadow_inputs_total", "Inputs compared, of the last candidate.", f.inputs);
+    counter(m, "inferd_shadow_skipped_inputs_total",
+            "Inputs chosen for the candidate but not compared, as too much was under way.",
+            f.skipped);
+    counter(m, "inferd_shadow_disagreements_total",
+            "Inputs to which the last candidate gave another label.", f.disagreements);
+    ifd_mtext_family(m, GAUGE, "inferd_shadow_p99_seconds",
+                     "99th percentile of the time to compute a compared request, by model.");
+    ifd_mtext_f64(m, LABEL("model", "active"), f.active.p99_s);
+    ifd_mtext_f64(m, LABEL("model", "candidate"), f.candidate.p99_s);
+}
+
 static void process_row(struct ifd_mtext *m, enum ifd_mtype type, const char *name,
                         const char *help, double value)
 {
@@ -281,6 +307,7 @@ int ifd_metrics_page(struct ifd_io *io, struct ifd_buf *body)
     add_requests(&m, io->server);
     add_inputs(&m, io->server);
     add_batches(&m, io->server);
+    add_models(&m, io->server);
     add_process(&m, io->server);
     return 200;
 }

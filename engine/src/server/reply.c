@@ -103,6 +103,8 @@ static void reply(struct ifd_conn *c, int status, const inferd_error *error)
                          : r && r->retry_after_s ? r->retry_after_s
                                                  : 1,
         .request_id = request_id(c),
+        .model_digest =
+            status == 200 && r && r->job.engine ? ifd_engine_label(r->job.engine) : NULL,
         .keep_alive = keep,
         .say_keep_alive = r && r->http.minor == 0,
         .head_only = r && strcmp(r->http.method, "HEAD") == 0,

@@ -18,6 +18,7 @@
 
 struct ifd_conn;
 struct ifd_io;
+struct ifd_mirror;
 struct ifd_route;
 
 struct ifd_request {
@@ -40,6 +41,8 @@ struct ifd_request {
     uint64_t parsed_ns;     /* the body is decoded */
     bool begun;             /* outcome.h counts it as in flight */
     struct ifd_ident ident;
+    struct ifd_buf admin_body; /* of an admin route; see admin.h */
+    struct ifd_mirror *mirror; /* chosen for the shadow; see shadow.h */
 
     int32_t *ids; /* [ids_capacity] */
     size_t ids_capacity;

@@ -22,7 +22,7 @@ def documented(text: str) -> dict[str, tuple[str, frozenset[str]]]:
     """name -> type, labels: the rows of the tables that begin with a name in backquotes."""
     rows = {}
     for line in text.splitlines():
-        m = re.match(r"\| `([a-z_]+)` \| (counter|gauge|histogram) \|([^|]*)\|", line)
+        m = re.match(r"\| `([a-z0-9_]+)` \| (counter|gauge|histogram) \|([^|]*)\|", line)
         if m:
             assert m[1] not in rows, f"{m[1]} twice"
             rows[m[1]] = (m[2], frozenset(re.findall(r"`([a-z_]+)`", m[3])))

@@ -13,7 +13,7 @@ static const uint32_t hundred[] = {0, 100}, thousands[] = {0, 100, 1000};
 struct fixture {
     struct ifd_queue queue;
     struct ifd_rate rate;
-    struct ifd_load load;
+    struct ifd_backlog load;
 };
 
 /* Two workers of 0.1 ms a token, nothing queued. */
@@ -22,7 +22,7 @@ static void setup(struct fixture *f)
     memset(f, 0, sizeof(*f));
     ifd_queue_init(&f->queue, 1000, 100000);
     ifd_rate_add(&f->rate, 10 * MS, 100);
-    f->load = (struct ifd_load){.queue = &f->queue, .rate = &f->rate, .workers = 2};
+    f->load = (struct ifd_backlog){.queue = &f->queue, .rate = &f->rate, .workers = 2};
 }
 
 static void the_rate_follows_what_is_measured(void **state)
