@@ -54,7 +54,7 @@ inferd_status ifd_infer_submit(struct ifd_io *io, struct ifd_request *r, inferd_
     r->job.offsets = r->offsets;
     r->job.results = r->results;
     r->job.logits = NULL;
-    r->job.deadline_ns = ifd_clock_ns() + io->server->config.request_timeout_ms * (uint64_t)1000000;
+    r->job.deadline_ns = r->parsed_ns + io->server->config.request_timeout_ms * (uint64_t)1000000;
     r->job.done = ifd_io_job_done;
     r->submitted = true; /* before it is: the job may be back at once */
     io->outstanding++;
