@@ -40,12 +40,12 @@ struct ifd_sched {
 };
 
 /* The texts of a job that this batch held are done; whoever finishes the last one hands it back. */
-static void finish(struct ifd_job *job, uint32_t count)
+static void finish(struct ifd_job *job, uint32_t count, uint64_t now_ns)
 {
     /* acquire-release: the results written by every worker are visible to the one that hands back
      */
     if (atomic_fetch_sub_explicit(&job->remaining, count, memory_order_acq_rel) == count) {
-        job->finished_ns = ifd_clock_ns();
+        job->finished_ns = now_ns;
         job->done(job);
     }
 }
@@ -60,12 +60,13 @@ static void hand_back_dropped(struct ifd_job *job)
     }
 }
 
-static void run_batch(struct worker *w)
+/* `now_ns`: when the batch was taken. */
+static void run_batch(struct worker *w, uint64_t now_ns)
 {
     const struct ifd_pick *pick = &w->pick;
     size_t texts = 0, tokens = 0;
     ifd_batch_stats_began(&w->stats, pick, w->sched->options.batch_texts,
-                          w->sched->options.batch_tokens, ifd_clock_ns());
+                          w->sched->options.batch_tokens, now_ns);
     for (size_t i = 0; i < pick->slices; i++) {
         const struct ifd_slice *slice = &pick->slice[i];
         const uint32_t *offsets = slice->job->offsets + slice->first;
@@ -78,6 +79,8 @@ static void run_batch(struct worker *w)
     w->offsets[texts] = (uint32_t)tokens;
     const struct ifd_ragged batch = {.texts = texts, .ids = w->ids, .offsets = w->offsets};
     const float *logits = ifd_engine_run(pick->engine, w->index, &batch);
+    now_ns = ifd_clock_ns(); /* once for all jobs of the batch */
+    ifd_batch_stats_ended(&w->stats, now_ns);
 
     const inferd_model *model = ifd_engine_model(pick->engine);
     const size_t labels = ifd_engine_labels(pick->engine);
@@ -90,9 +93,8 @@ static void run_batch(struct worker *w)
             memcpy(job->logits + slice->first * labels, logits,
                    slice->count * labels * sizeof(float));
         logits += slice->count * labels;
-        finish(job, slice->count); /* the job is gone after this */
+        finish(job, slice->count, now_ns); /* the job is gone after this */
     }
-    ifd_batch_stats_ended(&w->stats, ifd_clock_ns());
 }
 
 /* With batch_wait_us: wait for a fuller batch. False if the caller must look at the queue again. */
@@ -130,8 +132,9 @@ static void *worker_main(void *arg)
         if (want < SHARE_TOKENS_MIN)
             want = SHARE_TOKENS_MIN;
         struct ifd_job *dropped = NULL;
-        ifd_queue_take(&s->queue, ifd_clock_ns(), s->options.batch_texts, s->options.batch_tokens,
-                       want, &w->pick, &dropped);
+        const uint64_t now_ns = ifd_clock_ns();
+        ifd_queue_take(&s->queue, now_ns, s->options.batch_texts, s->options.batch_tokens, want,
+                       &w->pick, &dropped);
         for (const struct ifd_job *j = dropped; j; j = j->next)
             *(j->status == INFERD_DEADLINE ? &s->stats.expired : &s->stats.cancelled) += 1;
         if (w->pick.engine) {
@@ -145,7 +148,7 @@ static void *worker_main(void *arg)
 
         hand_back_dropped(dropped);
         if (w->pick.engine)
-            run_batch(w);
+            run_batch(w, now_ns);
         pthread_mutex_lock(&s->lock);
     }
     pthread_mutex_unlock(&s->lock);
