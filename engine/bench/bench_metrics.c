@@ -63,10 +63,11 @@ static void count_request(struct ifd_metrics_io *m, struct ifd_ident_source *ids
     ifd_counter_add(&m->in_flight, UINT64_MAX);
 }
 
-/* The scheduler reads the clock for its jobs anyhow. */
+/* Without the one reading of the clock at its end. */
 static void count_batch(struct ifd_batch_stats *b, const struct ifd_pick *pick, uint64_t now_ns)
 {
-    ifd_batch_stats_began(b, pick, 64, 4096, now_ns);
+    ifd_batch_stats_add(b, pick, 64, 4096, now_ns);
+    ifd_batch_stats_began(b, now_ns);
     ifd_batch_stats_ended(b, now_ns + 1000);
 }
 

@@ -64,7 +64,12 @@ inferd_status ifd_url_parse(const char *url, struct ifd_url *out, inferd_error *
             return ifd_fail(err, INFERD_INVALID_ARGUMENT,
                             "the URL has a space, a control character or one that is not ASCII");
     if (strncmp(url, "http://", 7) != 0)
-        return ifd_fail(err, INFERD_INVALID_ARGUMENT, "%.64s: only http:// URLs are probed", url);
+        return ifd_fail(err, INFERD_INVALID_ARGUMENT,
+                        strncmp(url, "https://", 8) == 0
+                            ? "%.64s: TLS is not spoken here: give the http:// address of the "
+                              "server itself"
+                            : "%.64s: must be an http:// URL, such as http://127.0.0.1:8000/",
+                        url);
     const char *authority = url + 7;
     size_t n = strcspn(authority, "/?#");
     const char *path = authority + n;

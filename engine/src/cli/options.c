@@ -77,6 +77,25 @@ static void describe(const struct ifd_option *row, const char *text, enum ifd_op
     }
 }
 
+/* The environment's value of a list does not add to the command line's: that one replaces it. */
+static inferd_status add_item(struct ifd_options *o, const struct ifd_option *row, const char *text,
+                              enum ifd_option_origin origin, inferd_error *err)
+{
+    if (origin == IFD_FROM_COMMAND_LINE && value_of(o, row)->origin == IFD_FROM_ENVIRONMENT) {
+        size_t kept = 0;
+        for (size_t i = 0; i < o->item_count; i++)
+            if (o->item[i].row != row)
+                o->item[kept++] = o->item[i];
+        o->item_count = kept;
+    }
+    if (o->item_count == IFD_OPTIONS_ITEMS_MAX)
+        return ifd_fail(err, INFERD_INVALID_ARGUMENT, "--%s: given more than %u times", row->name,
+                        IFD_OPTIONS_ITEMS_MAX);
+    o->item[o->item_count].row = row;
+    o->item[o->item_count++].text = text;
+    return INFERD_OK;
+}
+
 static inferd_status set(struct ifd_options *o, const struct ifd_option *row, const char *text,
                          enum ifd_option_origin origin, inferd_error *err)
 {
@@ -103,6 +122,11 @@ static inferd_status set(struct ifd_options *o, const struct ifd_option *row, co
         }
     } else if (!text[0]) {
         return ifd_fail(err, INFERD_INVALID_ARGUMENT, "--%s: must not be empty", row->name);
+    }
+    if (row->kind == IFD_OPTION_LIST) {
+        inferd_status s = add_item(o, row, text, origin, err);
+        if (s)
+            return s;
     }
     *value_of(o, row) = v;
     return INFERD_OK;
@@ -253,4 +277,14 @@ uint64_t ifd_options_number(const struct ifd_options *o, const char *name)
 bool ifd_options_flag(const struct ifd_options *o, const char *name)
 {
     return ifd_options_get(o, name)->number != 0;
+}
+
+const char *ifd_options_item(const struct ifd_options *o, const char *name, size_t i)
+{
+    const struct ifd_option *row = find(o, name, strlen(name));
+    IFD_ASSERT(row && row->kind == IFD_OPTION_LIST);
+    for (size_t k = 0; k < o->item_count; k++)
+        if (o->item[k].row == row && i-- == 0)
+            return o->item[k].text;
+    return NULL;
 }

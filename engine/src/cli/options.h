@@ -4,8 +4,8 @@
  *
  * A value comes from the command line (--name=value or --name value), else from the environment
  * variable (INFERD_NAME; one that is set but empty counts as unset), else from the table's default.
- * The last mention of an option wins. "--" ends the options. Every value is checked against its
- * row, wherever it came from; a message names the origin.
+ * The last mention of an option wins; of a list, all count. "--" ends the options. Every value is
+ * checked against its row, wherever it came from; a message names the origin.
  *
  * Strings point into argv, the environment or the table. One owner; used before threads start.
  */
@@ -20,11 +20,13 @@
 #include "base/err.h"
 
 #define IFD_OPTIONS_MAX 48u
+#define IFD_OPTIONS_ITEMS_MAX 16u
 
 enum ifd_option_kind {
     IFD_OPTION_SECTION, /* a heading in --help, not an option */
     IFD_OPTION_FLAG,    /* --name, --name=yes, --name=no */
     IFD_OPTION_STRING,
+    IFD_OPTION_LIST,     /* a string each time it is given; all count, see ifd_options_item */
     IFD_OPTION_CHOICE,   /* one of `choices` */
     IFD_OPTION_COUNT,    /* an unsigned number */
     IFD_OPTION_BYTES,    /* with KiB, MiB or GiB, or nothing for bytes */
@@ -57,6 +59,12 @@ struct ifd_options {
     bool help;   /* --help or -h was there: nothing else was looked at */
     char **args; /* what is no option, in order */
     size_t arg_count;
+    /* private */
+    struct {
+        const struct ifd_option *row;
+        const char *text;
+    } item[IFD_OPTIONS_ITEMS_MAX]; /* of lists, in order */
+    size_t item_count;
 };
 
 /* Defaults from the table; a default that does not fit its own row is a broken invariant. */
@@ -75,6 +83,8 @@ const struct ifd_option_value *ifd_options_get(const struct ifd_options *o, cons
 const char *ifd_options_text(const struct ifd_options *o, const char *name);
 uint64_t ifd_options_number(const struct ifd_options *o, const char *name);
 bool ifd_options_flag(const struct ifd_options *o, const char *name);
+/* The i-th string of a list, from 0, or NULL when there are no more. */
+const char *ifd_options_item(const struct ifd_options *o, const char *name, size_t i);
 
 /* The environment variable of a row into out, or an empty string when it has none. */
 void ifd_option_env(const struct ifd_option *row, char *out, size_t size);

@@ -12,7 +12,7 @@
 #define FIRST_NS 1000000000u
 #define EVERY_NS 200000000u
 
-static bool is_terminal(void)
+bool ifd_say_terminal(void)
 {
     const char *term = getenv("TERM");
     return isatty(STDERR_FILENO) && (!term || strcmp(term, "dumb") != 0);
@@ -21,7 +21,7 @@ static bool is_terminal(void)
 static bool has_colour(void)
 {
     const char *no = getenv("NO_COLOR");
-    return is_terminal() && (!no || !no[0]);
+    return ifd_say_terminal() && (!no || !no[0]);
 }
 
 static void say(const char *before, const char *after, const char *fmt, va_list args)
@@ -53,7 +53,7 @@ void ifd_say_notice(const char *fmt, ...)
 
 void ifd_progress_begin(struct ifd_progress *p, bool allowed)
 {
-    *p = (struct ifd_progress){.on = allowed && is_terminal(), .began_ns = ifd_clock_ns()};
+    *p = (struct ifd_progress){.on = allowed && ifd_say_terminal(), .began_ns = ifd_clock_ns()};
 }
 
 void ifd_progress_tick(struct ifd_progress *p, uint64_t texts)

@@ -17,6 +17,9 @@
 void ifd_say_error(const char *fmt, ...) IFD_PRINTF(1, 2);
 void ifd_say_notice(const char *fmt, ...) IFD_PRINTF(1, 2);
 
+/* Whether stderr is a terminal that understands carriage returns. */
+bool ifd_say_terminal(void);
+
 struct ifd_progress {
     bool on;
     uint64_t began_ns, shown_ns;

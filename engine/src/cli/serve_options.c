@@ -69,7 +69,11 @@ const struct ifd_option ifd_serve_options[] = {
     TIME("header-timeout", 1, "from the first byte of a request to the end of its headers"),
     TIME("body-timeout", 1, "from the end of the headers to the end of the body"),
     TIME("write-timeout", 1, "for a client to take an answer"),
-    TIME("request-timeout", 1, "from admission to the answer; 504 after it"),
+    TIME("request-timeout", 1,
+         "from admission to the answer, where a request does not ask for less; 504 after it"),
+    TIME("max-queue-wait", 0,
+         "longest estimated wait of a request; a longer one is answered with 429 at once. 0 means "
+         "no bound but the request's own time-out"),
     TIME("drain-delay", 0, "from SIGTERM, when /readyz says no, to the closing of the listener"),
     TIME("drain-timeout", 1, "then, for requests in flight"),
 
@@ -122,6 +126,7 @@ static const struct {
     FIELD("body-timeout", body_timeout_ms),
     FIELD("write-timeout", write_timeout_ms),
     FIELD("request-timeout", request_timeout_ms),
+    FIELD("max-queue-wait", max_queue_wait_ms),
     FIELD("drain-delay", drain_delay_ms),
     FIELD("drain-timeout", drain_timeout_ms),
 #undef FIELD

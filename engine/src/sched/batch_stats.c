@@ -14,8 +14,8 @@ void ifd_batch_stats_init(struct ifd_batch_stats *s)
     ifd_hist_init(&s->wait, &s->time_scale);
 }
 
-void ifd_batch_stats_began(struct ifd_batch_stats *s, const struct ifd_pick *pick, size_t texts_max,
-                           size_t tokens_max, uint64_t now_ns)
+void ifd_batch_stats_add(struct ifd_batch_stats *s, const struct ifd_pick *pick, size_t texts_max,
+                         size_t tokens_max, uint64_t now_ns)
 {
     uint64_t oldest = now_ns;
     for (size_t i = 0; i < pick->slices; i++)
@@ -27,6 +27,10 @@ void ifd_batch_stats_began(struct ifd_batch_stats *s, const struct ifd_pick *pic
     ifd_hist_add(&s->tokens, pick->tokens);
     ifd_hist_add(&s->fill, of_texts > of_tokens ? of_texts : of_tokens);
     ifd_hist_add(&s->wait, now_ns - oldest);
+}
+
+void ifd_batch_stats_began(struct ifd_batch_stats *s, uint64_t now_ns)
+{
     atomic_store_explicit(&s->began_ns, now_ns, memory_order_relaxed);
 }
 

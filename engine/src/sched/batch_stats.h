@@ -24,9 +24,11 @@ struct ifd_batch_stats {
 
 /* Zeroed memory, before the worker starts. */
 void ifd_batch_stats_init(struct ifd_batch_stats *s);
-/* The worker, around a batch. `pick` must still hold its jobs at `began`. */
-void ifd_batch_stats_began(struct ifd_batch_stats *s, const struct ifd_pick *pick, size_t texts_max,
-                           size_t tokens_max, uint64_t now_ns);
+/* The worker, before it computes a batch, be it inside another one. `pick` still holds its jobs. */
+void ifd_batch_stats_add(struct ifd_batch_stats *s, const struct ifd_pick *pick, size_t texts_max,
+                         size_t tokens_max, uint64_t now_ns);
+/* The worker, around a batch with all that runs inside it. */
+void ifd_batch_stats_began(struct ifd_batch_stats *s, uint64_t now_ns);
 void ifd_batch_stats_ended(struct ifd_batch_stats *s, uint64_t now_ns);
 /* Nanoseconds spent in batches until `now_ns`, the running one included. */
 uint64_t ifd_batch_stats_busy_ns(const struct ifd_batch_stats *s, uint64_t now_ns);

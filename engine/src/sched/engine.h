@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * engine.h - a loaded model made ready to run: the model and one scratch per worker.
+ * engine.h - a loaded model made ready to run: the model and two scratches per worker, one of them
+ * for small batches that interrupt a large one.
  *
  * Reference-counted and, but for the scratches, immutable: a job names the engine that its ids are
  * for, so a swap of the model is a new engine, and the old one goes when its last job ends. Scratch
@@ -37,7 +38,13 @@ size_t ifd_engine_batch_texts(const struct ifd_engine *e);
 IFD_MUST_CHECK inferd_status ifd_engine_warm(struct ifd_engine *e, inferd_error *err);
 
 /* Run a batch on worker `worker`'s scratch; returns its logits [texts][labels], valid until that
- * worker's next run. No allocation, cannot fail. */
-const float *ifd_engine_run(struct ifd_engine *e, unsigned worker, const struct ifd_ragged *batch);
+ * worker's next run. `pause` (may be NULL) is called with `arg` between the steps of the forward
+ * pass; it may call ifd_engine_run_urgent, of this or another engine. No allocation, cannot fail.
+ */
+const float *ifd_engine_run(struct ifd_engine *e, unsigned worker, const struct ifd_ragged *batch,
+                            ifd_pause_fn *pause, void *arg);
+/* The same on the worker's second scratch, while the first is in the middle of a run. */
+const float *ifd_engine_run_urgent(struct ifd_engine *e, unsigned worker,
+                                   const struct ifd_ragged *batch);
 
 #endif

@@ -41,6 +41,7 @@ struct ifd_conn {
     uint32_t lingered;      /* bytes thrown away while lingering */
     uint8_t state, armed_state;
     bool reading, writing, eof, shut, close_after;
+    bool asked; /* whether a client that shut its side is still there */
     union {
         uv_write_t write;
         uv_shutdown_t shutdown;
@@ -56,7 +57,8 @@ void ifd_conn_job_done(struct ifd_conn *c);
 /* An answer has gone out, later than it was given: go on with what was stashed meanwhile. */
 void ifd_conn_resume(struct ifd_conn *c);
 void ifd_conn_timeout(struct ifd_conn *c);
-/* The server stops taking connections: close this one if nothing is in flight on it. */
+/* The server stops taking connections: an idle one gets a second for a request that is on its way,
+ * which is answered with Connection: close. */
 void ifd_conn_wind_down(struct ifd_conn *c);
 /* At once. A request in flight is cancelled; *cut (may be NULL) is set if there was one. */
 void ifd_conn_close(struct ifd_conn *c, bool *cut);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/infer.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "server/route.h"
 
@@ -40,12 +42,30 @@ static inferd_status tokenize(struct ifd_io *io, struct ifd_request *r, inferd_e
     return INFERD_OK;
 }
 
+/* How long the answer may take: what the request says, up to --request-timeout. */
+static inferd_status find_timeout(const struct ifd_io *io, struct ifd_request *r, inferd_error *err)
+{
+    const uint32_t most = io->server->config.request_timeout_ms;
+    const char *header = ifd_http_header(&r->http, "x-request-timeout-ms");
+    uint32_t ms = r->decode.timeout_ms, said = 0;
+    if (header && !ifd_codec_timeout(header, strlen(header), &said))
+        return ifd_fail(err, INFERD_INVALID_REQUEST,
+                        "X-Request-Timeout-Ms must be a whole number of milliseconds, 1 to "
+                        "86400000");
+    if (said && (ms == 0 || said < ms))
+        ms = said;
+    r->timeout_ms = ms && ms < most ? ms : most;
+    return INFERD_OK;
+}
+
 inferd_status ifd_infer_submit(struct ifd_io *io, struct ifd_request *r, inferd_error *err)
 {
     if (!io->engine)
         return ifd_fail(err, INFERD_LOADING, "the model is still loading; retry in a second");
     r->parsed_ns = ifd_clock_ns();
-    inferd_status status = tokenize(io, r, err);
+    inferd_status status = find_timeout(io, r, err);
+    if (!status)
+        status = tokenize(io, r, err);
     if (status)
         return status;
     r->job.engine = ifd_engine_retain(io->engine);
@@ -54,7 +74,8 @@ inferd_status ifd_infer_submit(struct ifd_io *io, struct ifd_request *r, inferd_
     r->job.offsets = r->offsets;
     r->job.results = r->results;
     r->job.logits = NULL;
-    r->job.deadline_ns = r->parsed_ns + io->server->config.request_timeout_ms * (uint64_t)1000000;
+    r->job.background = false;
+    r->job.deadline_ns = ifd_clock_ns() + r->timeout_ms * (uint64_t)1000000;
     r->job.done = ifd_io_job_done;
     r->submitted = true; /* before it is: the job may be back at once */
     io->outstanding++;
@@ -64,6 +85,7 @@ inferd_status ifd_infer_submit(struct ifd_io *io, struct ifd_request *r, inferd_
         io->outstanding--;
         ifd_engine_release(r->job.engine);
         r->job.engine = NULL;
+        r->retry_after_s = (unsigned)(r->job.retry_ns / 1000000000u) + 1;
     }
     return status;
 }

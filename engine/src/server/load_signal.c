@@ -37,15 +37,15 @@ static void keep(struct ifd_load_signal *s, const struct ifd_load_sample *now)
     s->ring[s->samples++] = *now;
 }
 
-struct ifd_load ifd_load_signal_read(struct ifd_load_signal *s, struct ifd_load_sample now,
-                                     uint64_t queued_tokens)
+struct ifd_load_reading ifd_load_signal_read(struct ifd_load_signal *s, struct ifd_load_sample now,
+                                             uint64_t queued_tokens)
 {
     pthread_mutex_lock(&s->lock);
     const struct ifd_load_sample base = base_of(s, now.at_ns);
     keep(s, &now);
     pthread_mutex_unlock(&s->lock);
 
-    struct ifd_load load = {0};
+    struct ifd_load_reading load = {0};
     const double threads = (double)s->threads;
     const double busy_ns = now.busy_ns > base.busy_ns ? (double)(now.busy_ns - base.busy_ns) : 0.0;
     if (now.at_ns > base.at_ns)

@@ -39,7 +39,7 @@ struct ifd_load_signal {
     unsigned samples;                              /* lock */
 };
 
-struct ifd_load {
+struct ifd_load_reading {
     double busy_ratio;       /* 0..1 */
     double wait_s;           /* until what is queued now has been computed, estimated */
     double saturation_ratio; /* see above */
@@ -48,7 +48,7 @@ struct ifd_load {
 void ifd_load_signal_init(struct ifd_load_signal *s, unsigned threads, uint64_t now_ns);
 void ifd_load_signal_fini(struct ifd_load_signal *s);
 /* What the totals of now and the tokens waiting say. */
-struct ifd_load ifd_load_signal_read(struct ifd_load_signal *s, struct ifd_load_sample now,
-                                     uint64_t queued_tokens);
+struct ifd_load_reading ifd_load_signal_read(struct ifd_load_signal *s, struct ifd_load_sample now,
+                                             uint64_t queued_tokens);
 
 #endif

@@ -223,7 +223,7 @@ static void add_batches(struct ifd_mtext *m, struct ifd_server *s)
         now.busy_ns += ifd_batch_stats_busy_ns(ifd_sched_batch_stats(s->sched, i), now.at_ns);
     batch_view(s, offsetof(struct ifd_batch_stats, tokens), &v);
     now.tokens = v.sum;
-    const struct ifd_load load = ifd_load_signal_read(&s->load, now, stats.queue_tokens);
+    const struct ifd_load_reading load = ifd_load_signal_read(&s->load, now, stats.queue_tokens);
 
     gauge(m, "inferd_queue_depth", "Texts waiting.", (double)stats.queue_texts);
     gauge(m, "inferd_queue_tokens", "Tokens waiting.", (double)stats.queue_tokens);

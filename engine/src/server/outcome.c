@@ -59,14 +59,21 @@ static enum ifd_shed shed_of(inferd_status status, bool has_request)
     }
 }
 
+/* A worker may have read the clock before it found the job: then the stage took no time, not 2^64.
+ */
+static uint64_t between(uint64_t from_ns, uint64_t to_ns)
+{
+    return to_ns > from_ns ? to_ns - from_ns : 0;
+}
+
 /* The stages up to the answer: boundaries are shared, so that they add up to the duration. */
 static void count_stages(struct ifd_metrics_io *m, const struct ifd_request *r)
 {
     const struct ifd_job *job = &r->job;
-    ifd_hist_add(&m->stages[IFD_STAGE_PARSE], r->parsed_ns - r->began_ns);
-    ifd_hist_add(&m->stages[IFD_STAGE_TOKENIZE], job->queued_ns - r->parsed_ns);
-    ifd_hist_add(&m->stages[IFD_STAGE_QUEUE], job->started_ns - job->queued_ns);
-    ifd_hist_add(&m->stages[IFD_STAGE_INFER], job->finished_ns - job->started_ns);
+    ifd_hist_add(&m->stages[IFD_STAGE_PARSE], between(r->began_ns, r->parsed_ns));
+    ifd_hist_add(&m->stages[IFD_STAGE_TOKENIZE], between(r->parsed_ns, job->queued_ns));
+    ifd_hist_add(&m->stages[IFD_STAGE_QUEUE], between(job->queued_ns, job->started_ns));
+    ifd_hist_add(&m->stages[IFD_STAGE_INFER], between(job->started_ns, job->finished_ns));
 }
 
 void ifd_outcome_answer(struct ifd_conn *c, struct ifd_request *r, int code, inferd_status status)
@@ -119,7 +126,7 @@ void ifd_outcome_written(struct ifd_conn *c)
         if (due->staged) {
             /* taken at once, as nearly always: one reading of the clock serves both */
             const uint64_t offered_ns = due->offered_ns ? due->offered_ns : now_ns;
-            ifd_hist_add(&m->stages[IFD_STAGE_SERIALIZE], offered_ns - due->finished_ns);
+            ifd_hist_add(&m->stages[IFD_STAGE_SERIALIZE], between(due->finished_ns, offered_ns));
             ifd_hist_add(&m->stages[IFD_STAGE_WRITE], now_ns - offered_ns);
         }
     }

@@ -100,7 +100,9 @@ static void reply(struct ifd_conn *c, int status, const inferd_error *error)
         .media_type = !error && r && r->route && r->route->media_type ? r->route->media_type
                                                                       : "application/json",
         .allow = r ? r->allow : NULL,
-        .retry_after_s = retry ? 1 : 0,
+        .retry_after_s = !retry                  ? 0
+                         : r && r->retry_after_s ? r->retry_after_s
+                                                 : 1,
         .request_id = request_id(c),
         .keep_alive = keep,
         .say_keep_alive = r && r->http.minor == 0,

@@ -32,11 +32,13 @@ struct ifd_request {
     struct ifd_buf head;
     struct ifd_decode decode;
     const struct ifd_route *route;
-    inferd_error error; /* the first refusal; status INFERD_OK: none */
-    const char *allow;  /* with METHOD_NOT_ALLOWED */
-    uint64_t began_ns;  /* first byte of the head */
-    uint64_t parsed_ns; /* the body is decoded */
-    bool begun;         /* outcome.h counts it as in flight */
+    inferd_error error;     /* the first refusal; status INFERD_OK: none */
+    const char *allow;      /* with METHOD_NOT_ALLOWED */
+    uint32_t timeout_ms;    /* from admission to the answer; 0 before admission */
+    unsigned retry_after_s; /* of a refusal; 0 = not known better than by its status */
+    uint64_t began_ns;      /* first byte of the head */
+    uint64_t parsed_ns;     /* the body is decoded */
+    bool begun;             /* outcome.h counts it as in flight */
     struct ifd_ident ident;
 
     int32_t *ids; /* [ids_capacity] */

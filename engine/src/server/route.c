@@ -88,23 +88,26 @@ static int info(struct ifd_io *io, struct ifd_buf *body)
                    c->batch_wait_us, c->max_queue, c->max_queue_tokens);
     ifd_buf_printf(body,
                    ",\"keepalive_timeout_ms\":%u,\"header_timeout_ms\":%u,\"body_timeout_ms\":%u,"
-                   "\"write_timeout_ms\":%u,\"request_timeout_ms\":%u,\"drain_delay_ms\":%u,"
+                   "\"write_timeout_ms\":%u,\"request_timeout_ms\":%u,"
+                   "\"max_queue_wait_ms\":%u,\"drain_delay_ms\":%u,"
                    "\"drain_timeout_ms\":%u}",
                    c->keepalive_timeout_ms, c->header_timeout_ms, c->body_timeout_ms,
-                   c->write_timeout_ms, c->request_timeout_ms, c->drain_delay_ms,
-                   c->drain_timeout_ms);
+                   c->write_timeout_ms, c->request_timeout_ms, c->max_queue_wait_ms,
+                   c->drain_delay_ms, c->drain_timeout_ms);
 #define SUM(field) (unsigned long long)sum(s, offsetof(struct ifd_io_counters, field))
     ifd_buf_printf(body,
                    ",\"counts\":{\"connections\":%llu,\"requests\":%llu,\"inputs\":%llu,"
                    "\"truncated_inputs\":%llu,\"answered_4xx\":%llu,\"answered_5xx\":%llu,"
                    "\"batches\":%llu,\"batched_inputs\":%llu,\"batched_tokens\":%llu,"
                    "\"refused\":%llu,\"expired\":%llu,\"cancelled\":%llu,"
+                   "\"dropped_inputs\":%llu,\"interruptions\":%llu,"
                    "\"queued_inputs\":%zu,\"queued_tokens\":%zu}}\n",
                    SUM(connections), SUM(requests), SUM(inputs), SUM(truncated), SUM(answered_4xx),
                    SUM(answered_5xx), (unsigned long long)stats.batches,
                    (unsigned long long)stats.texts, (unsigned long long)stats.tokens,
                    (unsigned long long)stats.refused, (unsigned long long)stats.expired,
-                   (unsigned long long)stats.cancelled, stats.queue_texts, stats.queue_tokens);
+                   (unsigned long long)stats.cancelled, (unsigned long long)stats.dropped_texts,
+                   (unsigned long long)stats.interruptions, stats.queue_texts, stats.queue_tokens);
 #undef SUM
     return 200;
 }

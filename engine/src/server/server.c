@@ -334,7 +334,9 @@ inferd_status ifd_server_run(const struct ifd_server_config *config, inferd_erro
                                               .batch_texts = s->config.max_batch_size,
                                               .batch_wait_us = s->config.batch_wait_us,
                                               .queue_texts = s->config.max_queue,
-                                              .queue_tokens = s->config.max_queue_tokens};
+                                              .queue_tokens = s->config.max_queue_tokens,
+                                              .queue_wait_ns =
+                                                  s->config.max_queue_wait_ms * (uint64_t)1000000};
     s->ios = ifd_zalloc_array(s->config.http_threads, sizeof(*s->ios));
     if (!s->ios)
         status = ifd_fail(err, INFERD_NO_MEMORY, "no memory for the I/O threads");

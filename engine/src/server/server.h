@@ -59,7 +59,10 @@ struct ifd_server_config {
     uint32_t header_timeout_ms;    /* 1..86400000: from the first byte of a head to its last */
     uint32_t body_timeout_ms;    /* 1..86400000: from the end of the head to the end of the body */
     uint32_t write_timeout_ms;   /* 1..86400000: to take an answer */
-    uint32_t request_timeout_ms; /* 1..86400000: from admission to the answer; 504 after it */
+    uint32_t request_timeout_ms; /* 1..86400000: from admission to the answer, unless the request
+                                  * asks for less; 429 if it cannot be met, 504 after it */
+    uint32_t max_queue_wait_ms;  /* 0..86400000: longest estimated wait in the queue; 0 = no bound
+                                  * but the request's time-out */
     uint32_t drain_delay_ms;     /* 0..86400000: from SIGTERM to the closing of the listener */
     uint32_t drain_timeout_ms;   /* 1..86400000: then, for what is in flight */
 

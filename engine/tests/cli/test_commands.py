@@ -21,7 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 BIN = os.environ.get("INFERD_BIN", str(HERE.parents[2] / "build" / "inferd"))
 MODEL = os.environ.get("INFERD_TEST_MODEL", str(HERE.parent / "model" / "golden" / "bert-f32"))
-COMMANDS = ("serve", "classify", "tokenize", "inspect", "healthcheck", "version")
+COMMANDS = ("serve", "classify", "tokenize", "inspect", "bench", "healthcheck", "version")
 PATIENCE_S = 60
 
 
@@ -61,7 +61,7 @@ class Help(unittest.TestCase):
     def test_exit_codes_are_documented(self):
         codes = [line.strip() for line in
                  run("--help").stdout.decode().split("Exit codes:\n")[1].splitlines()]
-        self.assertEqual([int(line.split()[0]) for line in codes], list(range(9)))
+        self.assertEqual([int(line.split()[0]) for line in codes], list(range(10)))
         docs = (HERE.parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
         for line in codes:
             number, text = line.split(maxsplit=1)
@@ -87,7 +87,7 @@ class Help(unittest.TestCase):
                 (("classify", "--tier", "mmx", "x"), b"unknown CPU tier 'mmx'"),
                 (("classify", "--max-length", "2", "x"), b"max_length is 2"),
                 (("classify", "--eval", "f.tsv", "x"), b"leave the arguments out"),
-                (("healthcheck", "--url", "https://h/"), b"only http://"),
+                (("healthcheck", "--url", "https://h/"), b"TLS is not spoken"),
         ):
             with self.subTest(args):
                 done = run(*args)

@@ -40,6 +40,8 @@ static const struct ifd_option table[] = {
      .env = "INFERD_CPU",
      .help = "a name"},
     {.kind = IFD_OPTION_FLAG, .name = "print-config", .env = "", .help = "no variable"},
+    {.kind = IFD_OPTION_LIST, .name = "header", .value = "H", .help = "may be given again"},
+    {.kind = IFD_OPTION_LIST, .name = "also", .value = "H", .help = "another list"},
 };
 #define ROWS (sizeof(table) / sizeof(table[0]))
 
@@ -55,7 +57,7 @@ static const char *lookup(const char *name)
 
 static struct ifd_options o;
 static inferd_error err;
-static char *argv_copy[16];
+static char *argv_copy[32];
 
 static inferd_status parse(const char *const *args)
 {
@@ -129,6 +131,41 @@ static void the_command_line_beats_the_environment_beats_the_default(void **stat
     assert_false(ifd_options_flag(&o, "print-config"));
     assert_null(ifd_options_text(&o, "model"));
     assert_int_equal(ifd_options_get(&o, "drain-timeout")->origin, IFD_FROM_DEFAULT);
+}
+
+static void lists(void **state)
+{
+    (void)state;
+    static const char *many[3 * IFD_OPTIONS_ITEMS_MAX];
+    assert_ok(PARSE("--port", "1"), err);
+    assert_null(ifd_options_item(&o, "header", 0));
+    assert_ok(PARSE("--header", "a", "--also=x", "--header=b", "--also", "y"), err);
+    assert_string_equal(ifd_options_item(&o, "header", 0), "a");
+    assert_string_equal(ifd_options_item(&o, "header", 1), "b");
+    assert_null(ifd_options_item(&o, "header", 2));
+    assert_string_equal(ifd_options_item(&o, "also", 1), "y");
+    environment[0] = "INFERD_HEADER";
+    environment[1] = "e";
+    environment[2] = "INFERD_ALSO";
+    environment[3] = "f";
+    assert_ok(PARSE("--port", "1"), err);
+    assert_string_equal(ifd_options_item(&o, "header", 0), "e");
+    assert_ok(PARSE("--header", "a", "--header", "b"), err); /* replaces the environment's */
+    assert_string_equal(ifd_options_item(&o, "header", 0), "a");
+    assert_string_equal(ifd_options_item(&o, "header", 1), "b");
+    assert_null(ifd_options_item(&o, "header", 2));
+    assert_string_equal(ifd_options_item(&o, "also", 0), "f");
+    environment[0] = NULL;
+    for (size_t n = IFD_OPTIONS_ITEMS_MAX - 1; n <= IFD_OPTIONS_ITEMS_MAX + 1; n++) {
+        argv_copy[0] = NULL;
+        for (size_t i = 0; i < n; i++)
+            many[i] = "--header=h";
+        many[n] = NULL;
+        if (n <= IFD_OPTIONS_ITEMS_MAX)
+            assert_ok(parse(many), err);
+        else
+            assert_fails(parse(many), INFERD_INVALID_ARGUMENT, err, "given more than 16 times");
+    }
 }
 
 static void arguments_and_the_end_of_options(void **state)
@@ -314,6 +351,7 @@ int main(void)
         cmocka_unit_test_setup(defaults, reset),
         cmocka_unit_test_setup(both_spellings_and_the_last_wins, reset),
         cmocka_unit_test_setup(the_command_line_beats_the_environment_beats_the_default, reset),
+        cmocka_unit_test_setup(lists, reset),
         cmocka_unit_test_setup(arguments_and_the_end_of_options, reset),
         cmocka_unit_test_setup(help_comes_before_all_complaints, reset),
         cmocka_unit_test_setup(refusals, reset),

@@ -233,7 +233,7 @@ static void saturation(void **state)
     (void)state;
     struct ifd_load_signal s;
     ifd_load_signal_init(&s, 2, 0);
-    struct ifd_load l = ifd_load_signal_read(&s, sample(S, 0, 0), 0);
+    struct ifd_load_reading l = ifd_load_signal_read(&s, sample(S, 0, 0), 0);
     assert_near(l.saturation_ratio, 0.0);
     /* both threads busy for 10 s, 1000 tokens a second: at capacity, nothing waits */
     l = ifd_load_signal_read(&s, sample(11 * S, 20 * S, 10000), 0);
