@@ -13,9 +13,10 @@ void ifd_hist_scale_make(struct ifd_hist_scale *scale, const uint64_t *bounds, u
     scale->count = count;
     scale->decimals = decimals;
     memcpy(scale->bounds, bounds, count * sizeof(*bounds));
-    for (unsigned n = 0; n < 64; n++) {
+    for (unsigned n = 0; n < 256; n++) {
+        const uint64_t least = n < 8 ? UINT64_C(1) << n / 4 : (UINT64_C(4) + n % 4) << (n / 4 - 2);
         unsigned i = 0;
-        while (i < count && bounds[i] < UINT64_C(1) << n)
+        while (i < count && bounds[i] < least)
             i++;
         scale->start[n] = (uint8_t)i;
     }

@@ -54,6 +54,7 @@ void ifd_access_log(const struct ifd_conn *c, const struct ifd_request *r, const
         return;
     char target[TARGET_BYTES];
     const uint64_t now_ns = ifd_clock_ns();
+    const uint64_t offered_ns = due->offered_ns ? due->offered_ns : now_ns;
     const struct ifd_job *job = r && due->staged ? &r->job : NULL;
     const uint32_t texts = r ? r->job.texts : 0;
     /* still open: the client has not taken all of it, and may never do so */
@@ -70,8 +71,8 @@ void ifd_access_log(const struct ifd_conn *c, const struct ifd_request *r, const
             IFD_F64("tokenize_ms", job ? ms(r->parsed_ns, job->queued_ns) : 0.0),
             IFD_F64("queue_ms", job ? ms(job->queued_ns, job->started_ns) : 0.0),
             IFD_F64("infer_ms", job ? ms(job->started_ns, job->finished_ns) : 0.0),
-            IFD_F64("serialize_ms", job ? ms(job->finished_ns, due->answer_ns) : 0.0),
-            IFD_F64("write_ms", due->timed ? ms(due->answer_ns, now_ns) : 0.0));
+            IFD_F64("serialize_ms", job ? ms(job->finished_ns, offered_ns) : 0.0),
+            IFD_F64("write_ms", ms(offered_ns, now_ns)));
 }
 
 void ifd_access_log_cut(const struct ifd_conn *c)

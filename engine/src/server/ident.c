@@ -107,15 +107,27 @@ void ifd_ident_take(struct ifd_ident *i, const struct ifd_http *http, struct ifd
         (void)ifd_ident_parse_traceparent(parent, i->trace);
 }
 
+/* The low 32 bits as 8 hex digits: one nibble to a byte, then all bytes to letters at once. */
+static void add_hex(char *out, uint32_t bits)
+{
+    uint64_t x = bits;
+    x = (x | (x << 16)) & UINT64_C(0x0000FFFF0000FFFF);
+    x = (x | (x << 8)) & UINT64_C(0x00FF00FF00FF00FF);
+    x = (x | (x << 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
+    const uint64_t letter =
+        ((x + UINT64_C(0x0606060606060606)) >> 4) & UINT64_C(0x0101010101010101);
+    x += UINT64_C(0x3030303030303030) + letter * ('a' - '0' - 10);
+    memcpy(out, &x, sizeof(x)); /* the order of the digits does not matter to anybody */
+}
+
 const char *ifd_ident_id(struct ifd_ident *i, struct ifd_ident_source *s)
 {
-    static const char digits[] = "0123456789abcdef";
     if (i->id[0])
         return i->id;
     for (unsigned half = 0; half < 2; half++) {
-        uint64_t bits = draw(s);
-        for (unsigned k = 0; k < 16; k++, bits >>= 4)
-            i->id[16 * half + k] = digits[bits & 15];
+        const uint64_t bits = draw(s);
+        add_hex(i->id + 16 * half, (uint32_t)bits);
+        add_hex(i->id + 16 * half + 8, (uint32_t)(bits >> 32));
     }
     i->id[32] = '\0';
     return i->id;

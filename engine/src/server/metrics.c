@@ -104,7 +104,7 @@ static struct ifd_label_count *label_place(struct ifd_metrics_io *m, const char 
     const uint32_t used = atomic_load_explicit(&m->labels, memory_order_relaxed);
     const size_t n = kept_bytes(name);
     for (uint32_t i = 0; i < used; i++)
-        if (strncmp(m->label[i].name, name, n) == 0 && m->label[i].name[n] == '\0')
+        if (memcmp(m->label[i].name, name, n) == 0 && m->label[i].name[n] == '\0')
             return &m->label[i];
     if (used == IFD_METRICS_LABELS_MAX)
         return &m->label[used - 1];

@@ -34,8 +34,8 @@ enum ifd_stage {
     IFD_STAGE_TOKENIZE,  /* -> admitted */
     IFD_STAGE_QUEUE,     /* -> its first text is in a batch */
     IFD_STAGE_INFER,     /* -> its last text is computed */
-    IFD_STAGE_SERIALIZE, /* -> back on the I/O thread, answer written out */
-    IFD_STAGE_WRITE,     /* -> the kernel has taken the answer */
+    IFD_STAGE_SERIALIZE, /* -> back on the I/O thread, written out, offered to the kernel */
+    IFD_STAGE_WRITE,     /* -> the kernel has all of it: 0 unless the client is slow to read */
     IFD_STAGES
 };
 extern const char *const ifd_stage_names[IFD_STAGES];

@@ -59,15 +59,21 @@ static enum ifd_shed shed_of(inferd_status status, bool has_request)
     }
 }
 
+/* A worker may have read the clock before it found the job: then the stage took no time, not 2^64.
+ */
+static uint64_t between(uint64_t from_ns, uint64_t to_ns)
+{
+    return to_ns > from_ns ? to_ns - from_ns : 0;
+}
+
 /* The stages up to the answer: boundaries are shared, so that they add up to the duration. */
-static void count_stages(struct ifd_metrics_io *m, const struct ifd_request *r, uint64_t now_ns)
+static void count_stages(struct ifd_metrics_io *m, const struct ifd_request *r)
 {
     const struct ifd_job *job = &r->job;
-    ifd_hist_add(&m->stages[IFD_STAGE_PARSE], r->parsed_ns - r->began_ns);
-    ifd_hist_add(&m->stages[IFD_STAGE_TOKENIZE], job->queued_ns - r->parsed_ns);
-    ifd_hist_add(&m->stages[IFD_STAGE_QUEUE], job->started_ns - job->queued_ns);
-    ifd_hist_add(&m->stages[IFD_STAGE_INFER], job->finished_ns - job->started_ns);
-    ifd_hist_add(&m->stages[IFD_STAGE_SERIALIZE], now_ns - job->finished_ns);
+    ifd_hist_add(&m->stages[IFD_STAGE_PARSE], between(r->began_ns, r->parsed_ns));
+    ifd_hist_add(&m->stages[IFD_STAGE_TOKENIZE], between(r->parsed_ns, job->queued_ns));
+    ifd_hist_add(&m->stages[IFD_STAGE_QUEUE], between(job->queued_ns, job->started_ns));
+    ifd_hist_add(&m->stages[IFD_STAGE_INFER], between(job->started_ns, job->finished_ns));
 }
 
 void ifd_outcome_answer(struct ifd_conn *c, struct ifd_request *r, int code, inferd_status status)
@@ -87,14 +93,21 @@ void ifd_outcome_answer(struct ifd_conn *c, struct ifd_request *r, int code, inf
     if (r && r->route && r->route->codec) {
         due->timed = true;
         due->began_ns = r->began_ns;
-        due->answer_ns = ifd_clock_ns();
         /* a job that the scheduler still has (a 504) is not ours to read */
         due->staged = status == INFERD_OK && !r->submitted && r->job.started_ns != 0;
-        if (due->staged)
-            count_stages(&io->metrics, r, due->answer_ns);
+        if (due->staged) {
+            due->finished_ns = r->job.finished_ns;
+            count_stages(&io->metrics, r);
+        }
     }
     if (r)
         r->begun = false; /* from here on the answer stands for it */
+}
+
+void ifd_outcome_pending(struct ifd_conn *c)
+{
+    if (c->due.open && c->due.timed)
+        c->due.offered_ns = ifd_clock_ns();
 }
 
 void ifd_outcome_written(struct ifd_conn *c)
@@ -110,8 +123,12 @@ void ifd_outcome_written(struct ifd_conn *c)
     if (due->timed) {
         const uint64_t now_ns = ifd_clock_ns();
         ifd_hist_add(&m->duration[due->outcome], now_ns - due->began_ns);
-        if (due->staged)
-            ifd_hist_add(&m->stages[IFD_STAGE_WRITE], now_ns - due->answer_ns);
+        if (due->staged) {
+            /* taken at once, as nearly always: one reading of the clock serves both */
+            const uint64_t offered_ns = due->offered_ns ? due->offered_ns : now_ns;
+            ifd_hist_add(&m->stages[IFD_STAGE_SERIALIZE], between(due->finished_ns, offered_ns));
+            ifd_hist_add(&m->stages[IFD_STAGE_WRITE], now_ns - offered_ns);
+        }
     }
     ended(c->io, due->outcome);
 }

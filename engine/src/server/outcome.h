@@ -33,8 +33,10 @@ struct ifd_due {
     bool open, timed, staged;
     uint8_t outcome, shed; /* enum ifd_outcome, enum ifd_shed */
     int16_t code;
-    const char *route;            /* NULL: none of ours */
-    uint64_t began_ns, answer_ns; /* when timed */
+    const char *route;    /* NULL: none of ours */
+    uint64_t began_ns;    /* when timed */
+    uint64_t finished_ns; /* of the job, when staged */
+    uint64_t offered_ns;  /* when the kernel did not take all of it at once; else 0 */
 };
 
 /* Bytes of a request have come; counts it the first time. */
@@ -42,6 +44,8 @@ void ifd_outcome_begin(struct ifd_io *io, struct ifd_request *r);
 /* The answer to c's request `r` (NULL: to the connection as such) is made. `status` INFERD_OK: a
  * page or a result, whatever its code. */
 void ifd_outcome_answer(struct ifd_conn *c, struct ifd_request *r, int code, inferd_status status);
+/* The kernel has not taken all of it at once: the client is slow to read. */
+void ifd_outcome_pending(struct ifd_conn *c);
 /* The kernel has the whole answer. */
 void ifd_outcome_written(struct ifd_conn *c);
 /* The connection closes: what is open on it is lost. Before its state changes. */

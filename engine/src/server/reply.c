@@ -75,6 +75,7 @@ static void send_bytes(struct ifd_conn *c, const char *bytes, size_t n)
         return;
     }
     c->writing = true;
+    ifd_outcome_pending(c);
 }
 
 /* What the answer in hand is called. */

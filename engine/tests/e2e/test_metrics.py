@@ -163,7 +163,7 @@ class Metrics(ServerCase):
 class Loading(unittest.TestCase):
     def test_a_scrape_before_the_model(self):
         with tempfile.TemporaryDirectory() as where:
-            model = zero_model.make(Path(where) / "large", MODEL, 1024, 4096, 12)
+            model = zero_model.make(Path(where) / "large", MODEL, 512, 2048, 4)
             server = Server(model=model, wait_ready=False)
             self.addCleanup(server.close)
             s = server.connect()
