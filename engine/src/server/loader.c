@@ -245,7 +245,7 @@ static void *loader_main(void *arg)
             continue;
         }
         const bool first = load->first;
-        if (!first && !idle) {
+        if (!first && !idle && !l->server->config.load_at_full_priority) {
             become_idle();
             idle = true;
         }

@@ -138,9 +138,9 @@ static bool same_but_for_case(const char *a, const char *b, size_t n)
     return true;
 }
 
-/* Every bit of every file that is small, a sample of the large ones, is caught, by the file's name
- * where it has one. A bit of the manifest itself is caught unless it only writes a digit in upper
- * case. */
+/* Every bit of every file that is small, each seventh of the larger ones, is caught, by the file's
+ * name where it has one. A bit of the manifest itself is caught unless it only writes a digit in
+ * upper case. */
 static void every_flipped_bit_is_caught(void **state)
 {
     (void)state;
@@ -153,6 +153,11 @@ static void every_flipped_bit_is_caught(void **state)
     struct modeldir d;
     unsigned long flips = 0;
     dir_copy("distilbert-sharded", &d);
+    for (unsigned i = 1; i <= 5; i++) { /* what is in them is not a manifest's business */
+        char shard[64];
+        snprintf(shard, sizeof(shard), "model-0000%u-of-00005.safetensors", i);
+        dir_truncate(&d, shard, 200 + i);
+    }
     write_manifest(d.path);
     for (size_t f = 0; f < sizeof(names) / sizeof(names[0]); f++) {
         struct bytes b = dir_read(&d, names[f]);
@@ -160,7 +165,7 @@ static void every_flipped_bit_is_caught(void **state)
         dir_path(&d, names[f], path, sizeof(path));
         const int fd = open(path, O_WRONLY);
         assert_true(fd >= 0);
-        const size_t step = b.size > 2000 ? 37 : 1;
+        const size_t step = b.size > 1000 ? 7 : 1;
         for (size_t bit = 0; bit < 8 * b.size; bit += step) {
             const char was = b.data[bit / 8], now = (char)(was ^ (1 << bit % 8));
             bool present = false;
@@ -179,7 +184,7 @@ static void every_flipped_bit_is_caught(void **state)
     }
     bool present = false;
     assert_ok(verify(d.path, &present, NULL), err); /* the control: nothing flipped, nothing said */
-    assert_true(present && flips > 20000);
+    assert_true(present && flips > 18000);
     dir_remove(&d);
 }
 
