@@ -3,7 +3,8 @@
 """Swapping models under load: is an answer lost, mixed up, or late?
 
     engine/bench/serving/swap.py [--binary build/inferd] [--model models/sst2-minilm-l6]
-        [--seconds 100] [--swaps 100] [--load 0.7] [--threads 1] [--json FILE]
+        [--seconds 100] [--swaps 100] [--load 0.7] [--threads 1]
+        [--load-priority idle] [--json FILE]
 
 A server, an open-loop client (requests leave on a fixed schedule, and a latency counts from the
 moment at which the request was due, so a stall is not hidden by the client's own waiting) and a
@@ -107,7 +108,8 @@ class Server:
         with open(log, "wb") as out:
             self.process = subprocess.Popen(
                 [options.binary, "serve", "--model", str(model), "--port", "0", "--threads",
-                 str(options.threads), "--admin-key-file", str(keys), "--log-format", "json"], stderr=out)
+                 str(options.threads), "--admin-key-file", str(keys), "--load-priority",
+                 options.load_priority, "--log-format", "json"], stderr=out)
         end = time.monotonic() + 60
         while "\"ready\"" not in (text := log.read_text(encoding="utf-8")):
             if self.process.poll() is not None or time.monotonic() > end:
@@ -197,10 +199,12 @@ class Load:
         await asyncio.gather(*(client() for _ in range(clients)))
         return count / seconds
 
-    async def open_loop(self, rate: float, seconds: float, phase: str, chance: random.Random) -> None:
+    async def open_loop(self, rate: float, seconds: float, phase: str, chance: random.Random,
+                        orders: asyncio.Task | None) -> None:
+        """For `seconds`, and on until the orders beside it are done."""
         due, tasks = time.monotonic(), set()
         end = due + seconds
-        while due < end:
+        while due < end or (orders and not orders.done()):
             due += chance.expovariate(rate)
             if (delay := due - time.monotonic()) > 0:
                 await asyncio.sleep(delay)
@@ -277,15 +281,17 @@ async def measure(options: argparse.Namespace, where: Path, server: Server, text
     for phase, seconds in (("still", options.seconds / 2), ("swaps", options.seconds),
                            ("bad", options.seconds), ("still again", options.seconds / 2)):
         waits = server.waits()
-        work = [load.open_loop(rate, seconds, phase, chance)]
-        if phase in codes:
-            work.append(orders(phase, seconds))
         took.clear()
-        await asyncio.gather(*work)
+        began = time.monotonic()
+        beside = asyncio.create_task(orders(phase, seconds)) if phase in codes else None
+        await load.open_loop(rate, seconds, phase, chance, beside)
+        if beside:
+            await beside
+        seconds = time.monotonic() - began
         now = server.waits()
         values = load.latency[phase]
         result["phases"][phase] = {
-            "requests": len(values), "p50_ms": round(percentile(values, 0.5), 2),
+            "seconds": round(seconds, 1), "requests": len(values), "p50_ms": round(percentile(values, 0.5), 2),
             "p99_ms": round(percentile(values, 0.99), 2), "p999_ms": round(percentile(values, 0.999), 2),
             "max_ms": round(max(values) * 1e3, 2),
             "threads_waited_ms_per_s": round(sum(now[t] - waits[t] for t in now if t in waits) / 1e6 / seconds, 2),
@@ -316,6 +322,7 @@ def main() -> None:
     parser.add_argument("--swaps", type=int, default=100)
     parser.add_argument("--load", type=float, default=0.7)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--load-priority", choices=("idle", "normal"), default="idle")
     parser.add_argument("--json", help="write the figures there as well")
     options = parser.parse_args()
     words = "a good bad film is not the best of this year and its plot never felt so slow to me at all".split()

@@ -33,6 +33,8 @@ static void set_phase(struct ifd_server *s, enum ifd_phase phase)
     if (phase <= ifd_server_phase(s))
         return;
     atomic_store_explicit(&s->phase, phase, memory_order_release);
+    if (phase >= IFD_CLOSING) /* nobody will use it, and somebody may wait for it */
+        ifd_loader_give_up(&s->models.loader);
     notify_all(s);
 }
 
@@ -116,7 +118,7 @@ void ifd_server_on_notify(struct ifd_server *s)
     if (readiness == IFD_READY && !s->told_ready) {
         s->told_ready = true;
         say_ready(s);
-    } else if (readiness == IFD_LOAD_FAILED && ifd_server_phase(s) != IFD_KILLED) {
+    } else if (readiness == IFD_LOAD_FAILED && ifd_server_phase(s) < IFD_CLOSING) {
         s->outcome = s->load_error.status;
         set_phase(s, IFD_KILLED);
     }

@@ -523,6 +523,26 @@ class Swap(unittest.TestCase):
                 return
         self.fail("every model was loaded before a second order came; make them larger")
 
+    def test_a_stop_does_not_wait_for_a_load(self):
+        """SIGTERM while a model loads: who asked for it is told, and the server ends, exit code 0."""
+        large = zero_model.make(self.where / "very-large", MODEL, 1024, 4096, 24)
+        for first in (True, False):
+            if first:
+                server = self.start("--max-batch-tokens", "128", "--max-batch-size", "4", model=large,
+                                    wait_ready=False)
+            else:
+                server = self.start("--max-batch-tokens", "128", "--max-batch-size", "4")
+                s = server.connect()
+                s.sendall(post({"path": large}, f"Authorization: Bearer {KEY}\r\n", "/admin/models/load"))
+                time.sleep(0.1)
+            server.signal()
+            if not first:
+                answer = Reader(s).answer()
+                self.assertEqual((answer.status, answer.closes), (409, True), answer)
+            self.assertEqual(server.finish(), 0)
+            self.assertEqual(server.events("stopped")[0]["dropped"], 0)
+        shutil.rmtree(large)
+
     # --- the shadow ---
 
     def test_the_shadow_counts_what_an_offline_count_counts(self):

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 
+#include "base/file.h"
 #include "model/modeldir.h"
 #include "server/manifest.h"
 
@@ -18,7 +19,7 @@ static inferd_status verify(const char *dir, bool *present, char digest[IFD_DIGE
     uint64_t bytes = 0;
     inferd_status s = ifd_manifest_list(dir, &m, &bytes, &err);
     if (!s)
-        s = ifd_manifest_hash(dir, &m, NULL, &err);
+        s = ifd_manifest_hash(dir, &m, &err);
     if (!s)
         s = ifd_manifest_check(dir, &m, present, &err);
     if (!s && digest)
@@ -32,7 +33,7 @@ static void write_manifest(const char *dir)
     struct ifd_manifest m = {0};
     uint64_t bytes = 0;
     assert_ok(ifd_manifest_list(dir, &m, &bytes, &err), err);
-    assert_ok(ifd_manifest_hash(dir, &m, NULL, &err), err);
+    assert_ok(ifd_manifest_hash(dir, &m, &err), err);
     assert_ok(ifd_manifest_write(dir, &m, &err), err);
     ifd_manifest_fini(&m);
 }
@@ -258,7 +259,7 @@ static void a_file_that_changes_meanwhile_is_noticed(void **state)
     uint64_t bytes;
     dir_copy("bert-f32", &d);
     assert_ok(ifd_manifest_list(d.path, &m, &bytes, &err), err);
-    assert_ok(ifd_manifest_hash(d.path, &m, NULL, &err), err);
+    assert_ok(ifd_manifest_hash(d.path, &m, &err), err);
     assert_ok(ifd_manifest_unchanged(d.path, &m, &err), err);
     struct bytes b = dir_read(&d, "config.json");
     dir_remove_file(&d, "config.json");
@@ -268,9 +269,15 @@ static void a_file_that_changes_meanwhile_is_noticed(void **state)
                  "config.json was changed");
     free(b.data);
     ifd_manifest_fini(&m);
-    const _Atomic bool stop = true;
+    static struct ifd_file_watch watch; /* and a load that is followed can be told to give up */
     assert_ok(ifd_manifest_list(d.path, &m, &bytes, &err), err);
-    assert_fails(ifd_manifest_hash(d.path, &m, &stop, &err), INFERD_CANCELLED, err, "stopping");
+    ifd_file_set_watch(&watch);
+    assert_ok(ifd_manifest_hash(d.path, &m, &err), err);
+    assert_int_equal(watch.bytes, bytes);
+    watch.give_up = true;
+    assert_fails(ifd_manifest_hash(d.path, &m, &err), INFERD_CANCELLED, err, "given up");
+    ifd_file_set_watch(NULL);
+    assert_ok(ifd_manifest_hash(d.path, &m, &err), err);
     ifd_manifest_fini(&m);
     dir_remove(&d);
 }
