@@ -295,18 +295,21 @@ async def measure(options: argparse.Namespace, where: Path, server: Server, text
             "p99_ms": round(percentile(values, 0.99), 2), "p999_ms": round(percentile(values, 0.999), 2),
             "max_ms": round(max(values) * 1e3, 2),
             "threads_waited_ms_per_s": round(sum(now[t] - waits[t] for t in now if t in waits) / 1e6 / seconds, 2),
+            "statuses": dict(collections.Counter(a[1] for a in load.answers if a[0] == phase)),
             "orders": dict(codes.get(phase, {})),
             "order_seconds": {"median": round(sorted(took)[len(took) // 2], 3), "max": round(max(took), 3)} if took else None,
         }
         result["rss_mb"][phase] = round(server.rss_mb(), 1)
         print(f"{phase}: {result['phases'][phase]}", file=sys.stderr)
     want = {d: offline(options.binary, m, texts) for d, m in digests.items()}
+    good = [a for a in load.answers if a[1] == 200]
     crossed = dict(zip(want, reversed(list(want.values()))))
-    still = max(result["phases"][p]["p99_ms"] for p in ("still", "still again"))
+    still = result["phases"]["still"]["p99_ms"]
     result.update(capacity=round(capacity), rate=round(rate), failed=dict(load.failed),
                   not_200=sum(a[1] != 200 for a in load.answers), answers=len(load.answers),
                   by_model={str(digests[d].name): sum(a[2] == d for a in load.answers) for d in want},
-                  mixed_up=wrong(load.answers, want), control_mixed_up=wrong(load.answers, crossed),
+                  mixed_up=wrong(good, want), control_mixed_up=wrong(good, crossed),
+                  # a machine that others use may fall below the rate: 429 and 504 are told apart
                   p99_ratio=round(result["phases"]["swaps"]["p99_ms"] / still, 2), damage=dict(kinds))
     admin.close()
     for connection in load.idle:
@@ -347,7 +350,7 @@ def main() -> None:
         if options.json:
             Path(options.json).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         good = (code == 0 and not result["failed"] and result["not_200"] == 0 and result["mixed_up"] == 0
-                and result["control_mixed_up"] == result["answers"]
+                and result["control_mixed_up"] == result["answers"] - result["not_200"]
                 and result["phases"]["swaps"]["orders"] == {200: options.swaps}
                 and result["phases"]["bad"]["orders"] == {422: options.swaps})
         print("swap: nothing failed, nothing mixed up, every bad model refused" if good else "swap: NOT as it must be",

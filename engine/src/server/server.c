@@ -4,6 +4,7 @@
  */
 #include "server/server.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 
 /* Descriptors that are not connections: loops, listeners, standard streams, model files. */
 #define FILES_SPARE 128u
+#define LARGE_BLOCK_BYTES (256 << 10)
 /* Of max_length 0; see inferd_model_options. */
 #define MAX_LENGTH_DEFAULT 128u
 
@@ -261,6 +263,9 @@ inferd_status ifd_server_run(const struct ifd_server_config *config, inferd_erro
     s->threads = config->threads ? config->threads : ifd_cpu_budget();
     pthread_mutex_init(&s->lock, NULL);
     ifd_models_init(&s->models, s);
+    /* Models come and go: their blocks go back to the system when they are freed. Left alone, glibc
+     * raises this threshold at the first free and keeps the next model's pages for ever. */
+    mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);
     signal(SIGPIPE, SIG_IGN); /* libuv writes without MSG_NOSIGNAL */
     raise_files(&s->config);
     const uint32_t longest = s->config.max_length ? s->config.max_length : MAX_LENGTH_DEFAULT;
