@@ -165,7 +165,7 @@ static inferd_status manifest(struct inspection *in, const struct ifd_options *o
     bool present = false;
     inferd_status s = ifd_manifest_list(dir, &in->manifest, &bytes, err);
     if (!s)
-        s = ifd_manifest_hash(dir, &in->manifest, NULL, err);
+        s = ifd_manifest_hash(dir, &in->manifest, err);
     if (!s && ifd_options_flag(o, "write-manifest")) {
         in->listed = "written";
         return ifd_manifest_write(dir, &in->manifest, err);

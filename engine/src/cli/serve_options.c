@@ -82,6 +82,12 @@ const struct ifd_option ifd_serve_options[] = {
      .name = "admin-key-file",
      .value = "FILE",
      .help = "a key per line, for the routes under /admin; without it there are none"},
+    {.kind = IFD_OPTION_CHOICE,
+     .name = "load-priority",
+     .value = "PRIORITY",
+     .preset = "idle",
+     .choices = "idle|normal",
+     .help = "of loads while serving: idle takes only processor time that nobody wants"},
 
     SECTION("Logs"),
     {.kind = IFD_OPTION_CHOICE,
@@ -161,5 +167,6 @@ void ifd_serve_config(const struct ifd_options *o, struct ifd_server_config *c)
     c->tier = ifd_model_tier(o);
     c->host = ifd_options_text(o, "host");
     c->admin_key_file = ifd_options_text(o, "admin-key-file");
+    c->load_at_full_priority = ifd_options_number(o, "load-priority") == 1; /* idle|normal */
     c->access_log = ifd_options_flag(o, "access-log");
 }

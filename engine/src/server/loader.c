@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "server/io.h"
@@ -61,11 +60,9 @@ static inferd_status verify(struct ifd_loader *l, struct ifd_load *load)
     inferd_status st = ifd_manifest_list(load->path, &load->manifest, &bytes, err);
     if (st)
         return st;
-    if (load->first) {
+    if (load->first)
         atomic_store_explicit(&l->bytes_total, bytes, memory_order_relaxed);
-        ifd_file_count_reads(&l->bytes_read);
-    }
-    st = ifd_manifest_hash(load->path, &load->manifest, &l->stop, err);
+    st = ifd_manifest_hash(load->path, &load->manifest, err);
     return st ? st : ifd_manifest_check(load->path, &load->manifest, &load->listed, err);
 }
 
@@ -171,6 +168,11 @@ static bool stopping(const struct ifd_loader *l)
     return atomic_load_explicit(&l->stop, memory_order_acquire);
 }
 
+static bool given_up(const struct ifd_loader *l)
+{
+    return atomic_load_explicit(&l->watch.give_up, memory_order_relaxed);
+}
+
 /* With something to bury: for a short while at most. */
 static void wait_for_work(struct ifd_loader *l)
 {
@@ -211,12 +213,11 @@ static void step(struct ifd_loader *l, struct ifd_load *load)
         }
         load->stage = st ? IFD_LOAD_DONE : IFD_LOAD_OPEN;
     } else {
-        while (!bury(l) && !stopping(l))
+        while (!bury(l) && !given_up(l))
             wait_for_work(l);
-        st = stopping(l) ? ifd_fail(&load->err, INFERD_CANCELLED, "the server is stopping")
+        st = given_up(l) ? ifd_fail(&load->err, INFERD_CANCELLED, "the server is stopping")
                          : open_generation(l, load);
         load->stage = IFD_LOAD_DONE;
-        ifd_file_count_reads(NULL);
     }
     load->err.status = st;
     report(l, load);
@@ -237,6 +238,7 @@ static void *loader_main(void *arg)
 {
     struct ifd_loader *l = arg;
     bool idle = false;
+    ifd_file_set_watch(&l->watch);
     while (!stopping(l)) {
         (void)bury(l);
         struct ifd_load *load = atomic_exchange_explicit(&l->order, NULL, memory_order_acquire);
@@ -245,7 +247,7 @@ static void *loader_main(void *arg)
             continue;
         }
         const bool first = load->first;
-        if (!first && !idle) {
+        if (!first && !idle && !l->server->config.load_at_full_priority) {
             become_idle();
             idle = true;
         }
@@ -275,11 +277,18 @@ inferd_status ifd_loader_start(struct ifd_loader *l, inferd_error *err)
     return INFERD_OK;
 }
 
+void ifd_loader_give_up(struct ifd_loader *l)
+{
+    atomic_store_explicit(&l->watch.give_up, true, memory_order_relaxed);
+    sem_post(&l->wake);
+}
+
 void ifd_loader_stop(struct ifd_loader *l)
 {
     if (!l->started)
         return;
     l->started = false;
+    ifd_loader_give_up(l);
     atomic_store_explicit(&l->stop, true, memory_order_release);
     sem_post(&l->wake);
     pthread_join(l->thread, NULL);
@@ -323,7 +332,7 @@ void ifd_loader_retire(struct ifd_loader *l, struct ifd_generation *g)
 double ifd_loader_progress(const struct ifd_loader *l)
 {
     const uint64_t total = atomic_load_explicit(&l->bytes_total, memory_order_relaxed);
-    const uint64_t read = atomic_load_explicit(&l->bytes_read, memory_order_relaxed);
+    const uint64_t read = atomic_load_explicit(&l->watch.bytes, memory_order_relaxed);
     if (total == 0)
         return 0.0;
     /* each byte is read twice: to be hashed, and to be used */

@@ -21,6 +21,7 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 
+#include "base/file.h"
 #include "sched/engine.h"
 #include "server/manifest.h"
 
@@ -69,14 +70,15 @@ struct ifd_loader {
     _Atomic(struct ifd_generation *) retired; /* a stack: I/O threads push, the loader takes all */
     struct ifd_generation *dying;             /* loader's: taken, still in use */
     _Atomic bool stop;
-    /* how far the first load has come; relaxed, a figure for people */
-    _Atomic uint64_t bytes_read, bytes_total;
+    struct ifd_file_watch watch;  /* of the loader's reads */
+    _Atomic uint64_t bytes_total; /* of the first load's files; relaxed, a figure for people */
 };
 
 void ifd_loader_init(struct ifd_loader *l, struct ifd_server *server);
 IFD_MUST_CHECK inferd_status ifd_loader_start(struct ifd_loader *l, inferd_error *err);
-/* Ends the thread; an order under way is given up as soon as it can be. Accepts one that never
- * started. */
+/* Any thread: the order under way and all that come end with INFERD_CANCELLED, at the next read. */
+void ifd_loader_give_up(struct ifd_loader *l);
+/* Gives up and ends the thread. Accepts one that never started. */
 void ifd_loader_stop(struct ifd_loader *l);
 /* After stop, when nobody uses an engine any more: frees what is left. */
 void ifd_loader_fini(struct ifd_loader *l);

@@ -141,7 +141,7 @@ inferd_status ifd_manifest_list(const char *dir, struct ifd_manifest *out, uint6
 /* --- their digests --- */
 
 static inferd_status hash_file(const char *dir, struct ifd_manifest_entry *e, struct ifd_sha256 *h,
-                               char *chunk, const _Atomic bool *stop, inferd_error *err)
+                               char *chunk, inferd_error *err)
 {
     struct ifd_file f = {0};
     char *path = ifd_path_join(dir, e->name);
@@ -153,10 +153,7 @@ static inferd_status hash_file(const char *dir, struct ifd_manifest_entry *e, st
         st = ifd_sha256_begin(h, err);
     for (uint64_t at = 0; !st && at < f.size;) {
         const size_t n = f.size - at < CHUNK_BYTES ? (size_t)(f.size - at) : CHUNK_BYTES;
-        if (stop && atomic_load_explicit(stop, memory_order_relaxed))
-            st = ifd_fail(err, INFERD_CANCELLED, "the server is stopping");
-        if (!st)
-            st = ifd_file_read(&f, at, chunk, n, err);
+        st = ifd_file_read(&f, at, chunk, n, err);
         if (!st)
             st = ifd_sha256_add(h, chunk, n, err);
         at += n;
@@ -187,14 +184,13 @@ static inferd_status hash_text(struct ifd_manifest *m, const char *dir, struct i
     return st;
 }
 
-inferd_status ifd_manifest_hash(const char *dir, struct ifd_manifest *m, const _Atomic bool *stop,
-                                inferd_error *err)
+inferd_status ifd_manifest_hash(const char *dir, struct ifd_manifest *m, inferd_error *err)
 {
     struct ifd_sha256 h = {0};
     char *chunk = ifd_alloc(CHUNK_BYTES);
     inferd_status st = chunk ? ifd_sha256_init(&h, err) : no_memory(dir, err);
     for (size_t i = 0; i < m->count && !st; i++)
-        st = hash_file(dir, &m->entry[i], &h, chunk, stop, err);
+        st = hash_file(dir, &m->entry[i], &h, chunk, err);
     if (!st)
         st = hash_text(m, dir, &h, err);
     ifd_sha256_fini(&h);

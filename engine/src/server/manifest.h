@@ -13,7 +13,6 @@
 #ifndef IFD_SERVER_MANIFEST_H
 #define IFD_SERVER_MANIFEST_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -45,10 +44,9 @@ struct ifd_manifest {
  * in *bytes. INFERD_MODEL_INVALID when one is missing. Free with ifd_manifest_fini. */
 IFD_MUST_CHECK inferd_status ifd_manifest_list(const char *dir, struct ifd_manifest *out,
                                                uint64_t *bytes, inferd_error *err);
-/* Hash what is listed and set the digest. Gives up with INFERD_CANCELLED as soon as *stop (may be
- * NULL) is true. */
+/* Hash what is listed and set the digest. */
 IFD_MUST_CHECK inferd_status ifd_manifest_hash(const char *dir, struct ifd_manifest *m,
-                                               const _Atomic bool *stop, inferd_error *err);
+                                               inferd_error *err);
 /* Compare with the directory's SHA256SUMS. *present says whether there is one; without it all is
  * well. INFERD_MODEL_INVALID, with the file's name, when a file that a load reads differs or is not
  * listed, when a listed one is missing, or when a line is malformed. Listed files that no load

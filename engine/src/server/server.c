@@ -4,6 +4,7 @@
  */
 #include "server/server.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 
 /* Descriptors that are not connections: loops, listeners, standard streams, model files. */
 #define FILES_SPARE 128u
+#define LARGE_BLOCK_BYTES (256 << 10)
 /* Of max_length 0; see inferd_model_options. */
 #define MAX_LENGTH_DEFAULT 128u
 
@@ -35,6 +37,8 @@ static void set_phase(struct ifd_server *s, enum ifd_phase phase)
     if (phase <= ifd_server_phase(s))
         return;
     atomic_store_explicit(&s->phase, phase, memory_order_release);
+    if (phase >= IFD_CLOSING) /* nobody will use it, and somebody may wait for it */
+        ifd_loader_give_up(&s->models.loader);
     notify_all(s);
 }
 
@@ -118,7 +122,7 @@ void ifd_server_on_notify(struct ifd_server *s)
     if (readiness == IFD_READY && !s->told_ready) {
         s->told_ready = true;
         say_ready(s);
-    } else if (readiness == IFD_LOAD_FAILED && ifd_server_phase(s) != IFD_KILLED) {
+    } else if (readiness == IFD_LOAD_FAILED && ifd_server_phase(s) < IFD_CLOSING) {
         s->outcome = s->load_error.status;
         set_phase(s, IFD_KILLED);
     }
@@ -266,6 +270,9 @@ inferd_status ifd_server_run(const struct ifd_server_config *config, inferd_erro
     ifd_process_stats_read(&process);
     s->start_seconds = process.start_seconds;
     ifd_models_init(&s->models, s);
+    /* Models come and go: their blocks go back to the system when they are freed. Left alone, glibc
+     * raises this threshold at the first free and keeps the next model's pages for ever. */
+    mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);
     signal(SIGPIPE, SIG_IGN); /* libuv writes without MSG_NOSIGNAL */
     raise_files(&s->config);
     const uint32_t longest = s->config.max_length ? s->config.max_length : MAX_LENGTH_DEFAULT;

@@ -114,7 +114,8 @@ class Swap(unittest.TestCase):
         cls.room.cleanup()
 
     def start(self, *options: str, **kwargs) -> Server:
-        server = Server("--admin-key-file", str(self.keys), *options, **kwargs)
+        # a machine that tests on all cores has no idle time; the default has its own test
+        server = Server("--admin-key-file", str(self.keys), "--load-priority", "normal", *options, **kwargs)
         self.addCleanup(server.close)
         return server
 
@@ -442,7 +443,7 @@ class Swap(unittest.TestCase):
 
     def test_every_answer_is_of_the_model_that_it_names(self):
         for threads in ("1", "2"):
-            server = self.start("--http-threads", threads)
+            server = self.start("--http-threads", threads, "--load-priority", "idle")
             one = admin(server, "").json["active"]["digest"]
             two = admin(server, "load", {"path": self.other}).json["active"]["digest"]
 
@@ -521,6 +522,26 @@ class Swap(unittest.TestCase):
             if caught:
                 return
         self.fail("every model was loaded before a second order came; make them larger")
+
+    def test_a_stop_does_not_wait_for_a_load(self):
+        """SIGTERM while a model loads: who asked for it is told, and the server ends, exit code 0."""
+        large = zero_model.make(self.where / "very-large", MODEL, 1024, 4096, 24)
+        for first in (True, False):
+            if first:
+                server = self.start("--max-batch-tokens", "128", "--max-batch-size", "4", model=large,
+                                    wait_ready=False)
+            else:
+                server = self.start("--max-batch-tokens", "128", "--max-batch-size", "4")
+                s = server.connect()
+                s.sendall(post({"path": large}, f"Authorization: Bearer {KEY}\r\n", "/admin/models/load"))
+                time.sleep(0.1)
+            server.signal()
+            if not first:
+                answer = Reader(s).answer()
+                self.assertEqual((answer.status, answer.closes), (409, True), answer)
+            self.assertEqual(server.finish(), 0)
+            self.assertEqual(server.events("stopped")[0]["dropped"], 0)
+        shutil.rmtree(large)
 
     # --- the shadow ---
 

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 
+#include "base/file.h"
 #include "model/modeldir.h"
 #include "server/manifest.h"
 
@@ -18,7 +19,7 @@ static inferd_status verify(const char *dir, bool *present, char digest[IFD_DIGE
     uint64_t bytes = 0;
     inferd_status s = ifd_manifest_list(dir, &m, &bytes, &err);
     if (!s)
-        s = ifd_manifest_hash(dir, &m, NULL, &err);
+        s = ifd_manifest_hash(dir, &m, &err);
     if (!s)
         s = ifd_manifest_check(dir, &m, present, &err);
     if (!s && digest)
@@ -32,7 +33,7 @@ static void write_manifest(const char *dir)
     struct ifd_manifest m = {0};
     uint64_t bytes = 0;
     assert_ok(ifd_manifest_list(dir, &m, &bytes, &err), err);
-    assert_ok(ifd_manifest_hash(dir, &m, NULL, &err), err);
+    assert_ok(ifd_manifest_hash(dir, &m, &err), err);
     assert_ok(ifd_manifest_write(dir, &m, &err), err);
     ifd_manifest_fini(&m);
 }
@@ -138,9 +139,9 @@ static bool same_but_for_case(const char *a, const char *b, size_t n)
     return true;
 }
 
-/* Every bit of every file that is small, a sample of the large ones, is caught, by the file's name
- * where it has one. A bit of the manifest itself is caught unless it only writes a digit in upper
- * case. */
+/* Every bit of every file that is small, each seventh of the larger ones, is caught, by the file's
+ * name where it has one. A bit of the manifest itself is caught unless it only writes a digit in
+ * upper case. */
 static void every_flipped_bit_is_caught(void **state)
 {
     (void)state;
@@ -153,6 +154,11 @@ static void every_flipped_bit_is_caught(void **state)
     struct modeldir d;
     unsigned long flips = 0;
     dir_copy("distilbert-sharded", &d);
+    for (unsigned i = 1; i <= 5; i++) { /* what is in them is not a manifest's business */
+        char shard[64];
+        snprintf(shard, sizeof(shard), "model-0000%u-of-00005.safetensors", i);
+        dir_truncate(&d, shard, 200 + i);
+    }
     write_manifest(d.path);
     for (size_t f = 0; f < sizeof(names) / sizeof(names[0]); f++) {
         struct bytes b = dir_read(&d, names[f]);
@@ -160,7 +166,7 @@ static void every_flipped_bit_is_caught(void **state)
         dir_path(&d, names[f], path, sizeof(path));
         const int fd = open(path, O_WRONLY);
         assert_true(fd >= 0);
-        const size_t step = b.size > 2000 ? 37 : 1;
+        const size_t step = b.size > 1000 ? 7 : 1;
         for (size_t bit = 0; bit < 8 * b.size; bit += step) {
             const char was = b.data[bit / 8], now = (char)(was ^ (1 << bit % 8));
             bool present = false;
@@ -179,7 +185,7 @@ static void every_flipped_bit_is_caught(void **state)
     }
     bool present = false;
     assert_ok(verify(d.path, &present, NULL), err); /* the control: nothing flipped, nothing said */
-    assert_true(present && flips > 20000);
+    assert_true(present && flips > 18000);
     dir_remove(&d);
 }
 
@@ -253,7 +259,7 @@ static void a_file_that_changes_meanwhile_is_noticed(void **state)
     uint64_t bytes;
     dir_copy("bert-f32", &d);
     assert_ok(ifd_manifest_list(d.path, &m, &bytes, &err), err);
-    assert_ok(ifd_manifest_hash(d.path, &m, NULL, &err), err);
+    assert_ok(ifd_manifest_hash(d.path, &m, &err), err);
     assert_ok(ifd_manifest_unchanged(d.path, &m, &err), err);
     struct bytes b = dir_read(&d, "config.json");
     dir_remove_file(&d, "config.json");
@@ -263,9 +269,15 @@ static void a_file_that_changes_meanwhile_is_noticed(void **state)
                  "config.json was changed");
     free(b.data);
     ifd_manifest_fini(&m);
-    const _Atomic bool stop = true;
+    static struct ifd_file_watch watch; /* and a load that is followed can be told to give up */
     assert_ok(ifd_manifest_list(d.path, &m, &bytes, &err), err);
-    assert_fails(ifd_manifest_hash(d.path, &m, &stop, &err), INFERD_CANCELLED, err, "stopping");
+    ifd_file_set_watch(&watch);
+    assert_ok(ifd_manifest_hash(d.path, &m, &err), err);
+    assert_int_equal(watch.bytes, bytes);
+    watch.give_up = true;
+    assert_fails(ifd_manifest_hash(d.path, &m, &err), INFERD_CANCELLED, err, "given up");
+    ifd_file_set_watch(NULL);
+    assert_ok(ifd_manifest_hash(d.path, &m, &err), err);
     ifd_manifest_fini(&m);
     dir_remove(&d);
 }
