@@ -5,11 +5,12 @@ BUILD ?= build
 MODEL ?= models/sst2-minilm-l6
 ARGS ?=
 CMAKE_FLAGS ?=
+SCRIPT ?= overhead
 JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run test test-unit test-asan test-tsan test-clang lint format fuzz parity \
-        bench bench-kernels model install clean distclean
+        bench bench-kernels bench-serving model install clean distclean
 
 help: ## List the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +62,9 @@ bench-kernels: ## GFLOP/s per shape and tier beside this core's measured peak
 	@scripts/setup.sh build test
 	@scripts/build.sh $(BUILD) -DIFD_TESTS=ON
 	@$(BUILD)/bench/bench_kernels
+
+bench-serving: build ## The server under load: SCRIPT=overhead, overload, fairness, idle or memory
+	@scripts/bench-serving.sh $(SCRIPT) $(ARGS)
 
 model: ## Train the default model again (own venv; TRAIN=train.tsv, hours on two cores)
 	@models/recipe/run.sh

@@ -27,7 +27,6 @@ static enum ifd_exit fail(enum ifd_exit code, const inferd_error *err)
     return code;
 }
 
-/* *fd: to be closed, or -1. */
 static inferd_status read_texts(const struct ifd_bench_settings *s, struct ifd_bench_texts *texts,
                                 inferd_error *err)
 {

@@ -5,6 +5,7 @@
 #include "test.h"
 
 #include "base/jsondoc.h"
+#include "base/mem.h"
 #include "cli/bench_options.h"
 #include "cli/bench_report.h"
 
@@ -154,6 +155,25 @@ static void requests_at_random(void **state)
     ifd_bench_requests_fini(&other);
 }
 
+static void no_memory_is_an_error(void **state)
+{
+    (void)state;
+    const struct ifd_bench_head head = {.url = &url, .method = "POST"};
+    inferd_status s = INFERD_NO_MEMORY;
+    for (uint64_t after = 0; s; after++) {
+        assert_true(after < 1000);
+        ifd_bench_texts_fini(&texts);
+        ifd_bench_texts_init(&texts);
+        ifd_mem_fail_after(after, false);
+        s = ifd_bench_texts_built_in(&texts, &err);
+        if (!s)
+            s = ifd_bench_requests_make(&requests, &head, &texts, 7, true, 1, &err);
+        ifd_mem_fail_after(UINT64_MAX, false);
+        assert_true(s == INFERD_OK || s == INFERD_NO_MEMORY);
+    }
+    assert_int_equal(requests.count, IFD_BENCH_REQUESTS_RANDOM);
+}
+
 static void the_built_in_texts(void **state)
 {
     (void)state;
@@ -297,6 +317,7 @@ int main(void)
         cmocka_unit_test(refusals),
         cmocka_unit_test_setup_teardown(requests_in_order, three_texts, drop),
         cmocka_unit_test_setup_teardown(requests_at_random, three_texts, drop),
+        cmocka_unit_test_setup_teardown(no_memory_is_an_error, three_texts, drop),
         cmocka_unit_test_setup_teardown(the_built_in_texts, three_texts, drop),
         cmocka_unit_test(the_law),
         cmocka_unit_test(classes_times_and_rows),
