@@ -56,7 +56,11 @@ void ifd_conn_adopt(struct ifd_io *io, int fd);
 void ifd_conn_job_done(struct ifd_conn *c);
 /* An answer has gone out, later than it was given: go on with what was stashed meanwhile. */
 void ifd_conn_resume(struct ifd_conn *c);
+/* conn_time.c: the timer follows the state that the connection is in. */
+void ifd_conn_arm(struct ifd_conn *c);
 void ifd_conn_timeout(struct ifd_conn *c);
+/* What a request is told whose time is over. */
+void ifd_conn_fail_deadline(const struct ifd_conn *c, inferd_status status, inferd_error *err);
 /* The server stops taking connections: an idle one gets a second for a request that is on its way,
  * which is answered with Connection: close. */
 void ifd_conn_wind_down(struct ifd_conn *c);
