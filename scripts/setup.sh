@@ -5,7 +5,7 @@
 set -euo pipefail
 
 declare -A group=(
-  [build]="gcc libc6-dev cmake ninja-build pkg-config libuv1-dev libutf8proc-dev"
+  [build]="gcc libc6-dev cmake ninja-build pkg-config libuv1-dev libutf8proc-dev libssl-dev"
   [test]="g++ libcmocka-dev python3 curl git binutils"
   [lint]="clang-format-14 shellcheck python3"
   [fuzz]="clang-14 libclang-rt-14-dev llvm-14"

@@ -104,7 +104,7 @@ static void check_error(const inferd_error *error)
     struct ifd_json json;
     inferd_error err;
     ifd_buf_init(&body, BYTES_MAX);
-    ifd_response_error(&body, error);
+    ifd_response_error(&body, error, NULL);
     ifd_json_init(&json, 4, ignore, NULL);
     require(ifd_json_feed(&json, body.data, body.size, &err) == INFERD_OK &&
                 ifd_json_finish(&json, &err) == INFERD_OK,

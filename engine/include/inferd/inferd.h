@@ -76,7 +76,11 @@ extern "C" {
     X(CANCELLED, 24, "cancelled", "the caller went away", 499, 0)                                  \
     X(NOT_IMPLEMENTED, 25, "not_implemented", "not implemented", 501, 0)                           \
     X(HTTP_VERSION, 26, "http_version_not_supported", "only HTTP/1.0 and 1.1 are spoken", 505, 0)  \
-    X(URI_TOO_LONG, 27, "uri_too_long", "the request target is too long", 414, 0)
+    X(URI_TOO_LONG, 27, "uri_too_long", "the request target is too long", 414, 0)                  \
+    X(UNAUTHORIZED, 28, "unauthorized", "a key is needed", 401, 0)                                 \
+    X(CONFLICT, 29, "conflict", "not possible in the present state", 409, 0)                       \
+    X(MODEL_REFUSED, 30, "model_refused", "the model was refused; the present one serves on", 422, \
+      0)
 
 typedef enum inferd_status {
 #define INFERD_STATUS_ENUM_(name, code, type, text, http, retry) INFERD_##name = code,

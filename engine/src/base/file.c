@@ -3,11 +3,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+
+/* Thread-local, so that a load's watch sees its own reads and nobody else's. */
+static _Thread_local struct ifd_file_watch *watched;
+
+void ifd_file_set_watch(struct ifd_file_watch *watch)
+{
+    watched = watch;
+}
 
 static inferd_status open_failed(const char *path, int error, inferd_error *err)
 {
@@ -66,6 +75,8 @@ inferd_status ifd_file_read(const struct ifd_file *f, uint64_t offset, void *to,
     if (__builtin_add_overflow(offset, (uint64_t)n, &end) || end > INT64_MAX)
         return ifd_fail(err, INFERD_MODEL_INVALID, "%s: byte range %llu + %zu is out of any file",
                         f->path, (unsigned long long)offset, n);
+    if (watched && atomic_load_explicit(&watched->give_up, memory_order_relaxed))
+        return ifd_fail(err, INFERD_CANCELLED, "%s: the load was given up", f->path);
     while (n > 0) {
         ssize_t got = pread(f->fd, at, n, (off_t)offset);
         if (got < 0 && errno == EINTR)
@@ -81,6 +92,8 @@ inferd_status ifd_file_read(const struct ifd_file *f, uint64_t offset, void *to,
         at += got;
         n -= (size_t)got;
         offset += (uint64_t)got;
+        if (watched)
+            atomic_fetch_add_explicit(&watched->bytes, (uint64_t)got, memory_order_relaxed);
     }
     return INFERD_OK;
 }

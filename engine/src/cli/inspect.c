@@ -14,12 +14,20 @@
 #include "cli/say.h"
 #include "model/checkpoint.h"
 #include "model/model.h"
+#include "server/manifest.h"
 
 static const struct ifd_option options[] = {
     {.kind = IFD_OPTION_SECTION, .name = "Model"},
     IFD_MODEL_MAX_LENGTH_OPTION,
     IFD_MODEL_DTYPE_OPTION,
     IFD_MODEL_TIER_OPTION,
+    {.kind = IFD_OPTION_SECTION, .name = "Manifest"},
+    {.kind = IFD_OPTION_FLAG,
+     .name = "check",
+     .help = "fail unless there is a SHA256SUMS; one that is there is always checked"},
+    {.kind = IFD_OPTION_FLAG,
+     .name = "write-manifest",
+     .help = "write the SHA-256 of each file that a load reads into SHA256SUMS"},
     {.kind = IFD_OPTION_SECTION, .name = "Output"},
     {.kind = IFD_OPTION_FLAG, .name = "json", .help = "one JSON object"},
 };
@@ -28,6 +36,8 @@ struct inspection {
     inferd_model *model;
     inferd_model_info info;
     struct ifd_checkpoint checkpoint;
+    struct ifd_manifest manifest;
+    const char *listed; /* how SHA256SUMS stands: none, checked, written */
     const char *tokenizer_file;
     bool lowercases;
     double seconds;
@@ -76,6 +86,7 @@ static void text_report(const struct inspection *in, struct ifd_buf *b)
                 ifd_buf_printf(b, " %zu x %s", counts[t], ifd_st_dtype_name((enum ifd_st_dtype)t));
         ifd_buf_add_char(b, '\n');
     }
+    ifd_buf_printf(b, "digest        %s\nmanifest      %s\n", in->manifest.digest, in->listed);
     ifd_buf_printf(b,
                    "runs as       %s, cpu tier %s, weights in memory %.1f MB, loaded in %.2f s\n",
                    m->dtype, m->tier, (double)m->weight_bytes / 1e6, in->seconds);
@@ -128,6 +139,8 @@ static void json_report(const struct inspection *in, struct ifd_buf *b)
         ifd_buf_add_str(b, "}}");
     }
     ifd_buf_add_char(b, ']');
+    add_string(b, "digest", in->manifest.digest);
+    add_string(b, "manifest", in->listed);
     add_string(b, "dtype", m->dtype);
     add_string(b, "tier", m->tier);
     ifd_buf_printf(b, ",\"weight_bytes\":%zu,\"load_seconds\":", m->weight_bytes);
@@ -144,6 +157,28 @@ static char *plain_dir(const char *dir)
     return ifd_strndup(dir, n);
 }
 
+/* What serve would say about the directory's manifest, or a new one. */
+static inferd_status manifest(struct inspection *in, const struct ifd_options *o, const char *dir,
+                              inferd_error *err)
+{
+    uint64_t bytes;
+    bool present = false;
+    inferd_status s = ifd_manifest_list(dir, &in->manifest, &bytes, err);
+    if (!s)
+        s = ifd_manifest_hash(dir, &in->manifest, err);
+    if (!s && ifd_options_flag(o, "write-manifest")) {
+        in->listed = "written";
+        return ifd_manifest_write(dir, &in->manifest, err);
+    }
+    if (!s)
+        s = ifd_manifest_check(dir, &in->manifest, &present, err);
+    if (!s && !present && ifd_options_flag(o, "check"))
+        s = ifd_fail(err, INFERD_MODEL_INVALID,
+                     "%s has no " IFD_MANIFEST_NAME "; --write-manifest makes one", dir);
+    in->listed = present ? "checked" : "none";
+    return s;
+}
+
 static inferd_status inspect(struct inspection *in, const struct ifd_options *o, const char *dir,
                              inferd_error *err)
 {
@@ -158,6 +193,8 @@ static inferd_status inspect(struct inspection *in, const struct ifd_options *o,
     in->seconds = (double)(ifd_clock_ns() - began) / 1e9;
     if (!s)
         s = ifd_checkpoint_open(dir, &in->checkpoint, err);
+    if (!s)
+        s = manifest(in, o, dir, err);
     if (s)
         return s;
     in->info.struct_size = sizeof(in->info);
@@ -185,6 +222,7 @@ static enum ifd_exit run_inspect(const struct ifd_options *o, struct ifd_out *ou
     else
         text_report(&in, &out->buf);
     ifd_checkpoint_close(&in.checkpoint);
+    ifd_manifest_fini(&in.manifest);
     inferd_model_release(in.model);
     ifd_free(dir);
     return ifd_exit_of_model(s);
@@ -195,7 +233,9 @@ const struct ifd_command ifd_command_inspect = {
     .summary = "what a model directory holds",
     .arguments = "MODEL_DIR",
     .about =
-        "Loads the model and prints architecture, labels, sizes, tokenizer, files and memory.\n"
+        "Loads the model and prints architecture, labels, sizes, tokenizer, files, digest and "
+        "memory.\n"
+        "A SHA256SUMS in the directory is checked; `sha256sum -c SHA256SUMS` checks it as well.\n"
         "Exit code 4 and the reason when the directory cannot be used.\n",
     .options = options,
     .option_count = sizeof(options) / sizeof(options[0]),

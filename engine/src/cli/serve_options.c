@@ -69,9 +69,25 @@ const struct ifd_option ifd_serve_options[] = {
     TIME("header-timeout", 1, "from the first byte of a request to the end of its headers"),
     TIME("body-timeout", 1, "from the end of the headers to the end of the body"),
     TIME("write-timeout", 1, "for a client to take an answer"),
-    TIME("request-timeout", 1, "from admission to the answer; 504 after it"),
+    TIME("request-timeout", 1,
+         "from admission to the answer, where a request does not ask for less; 504 after it"),
+    TIME("max-queue-wait", 0,
+         "longest estimated wait of a request; a longer one is answered with 429 at once. 0 means "
+         "no bound but the request's own time-out"),
     TIME("drain-delay", 0, "from SIGTERM, when /readyz says no, to the closing of the listener"),
     TIME("drain-timeout", 1, "then, for requests in flight"),
+
+    SECTION("Administration"),
+    {.kind = IFD_OPTION_STRING,
+     .name = "admin-key-file",
+     .value = "FILE",
+     .help = "a key per line, for the routes under /admin; without it there are none"},
+    {.kind = IFD_OPTION_CHOICE,
+     .name = "load-priority",
+     .value = "PRIORITY",
+     .preset = "idle",
+     .choices = "idle|normal",
+     .help = "of loads while serving: idle takes only processor time that nobody wants"},
 
     SECTION("Logs"),
     {.kind = IFD_OPTION_CHOICE,
@@ -122,6 +138,7 @@ static const struct {
     FIELD("body-timeout", body_timeout_ms),
     FIELD("write-timeout", write_timeout_ms),
     FIELD("request-timeout", request_timeout_ms),
+    FIELD("max-queue-wait", max_queue_wait_ms),
     FIELD("drain-delay", drain_delay_ms),
     FIELD("drain-timeout", drain_timeout_ms),
 #undef FIELD
@@ -149,5 +166,7 @@ void ifd_serve_config(const struct ifd_options *o, struct ifd_server_config *c)
     c->dtype = ifd_options_text(o, "dtype");
     c->tier = ifd_model_tier(o);
     c->host = ifd_options_text(o, "host");
+    c->admin_key_file = ifd_options_text(o, "admin-key-file");
+    c->load_at_full_priority = ifd_options_number(o, "load-priority") == 1; /* idle|normal */
     c->access_log = ifd_options_flag(o, "access-log");
 }

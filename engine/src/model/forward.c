@@ -23,6 +23,9 @@
 /* Row-wise steps below this many floats are not worth a barrier. */
 #define SHARE_FLOATS_MIN 32768u
 
+/* About a third of a millisecond of one core in fp32: how long something urgent waits at most. */
+#define PAUSE_MULTIPLY_ADDS ((size_t)16 << 20)
+
 /* The texts of one chunk: text i has tokens offsets[i] .. offsets[i + 1], counted from offsets[0]
  * in the lane's buffers. */
 struct chunk {
@@ -66,12 +69,39 @@ static size_t ceil_div(size_t a, size_t b)
     return (a + b - 1) / b;
 }
 
+static bool pauses(const struct ifd_lane *lane)
+{
+    return lane->scratch->pause && lane->scratch->members == 1;
+}
+
+static void pause_between(const struct ifd_lane *lane)
+{
+    if (pauses(lane))
+        lane->scratch->pause(lane->scratch->pause_arg);
+}
+
+/* One thread: a product that takes long pauses after every few panels. The cut is by columns, of
+ * which each is computed alone, so no bit changes. */
+static void gemm_alone(struct ifd_lane *lane, const struct ifd_gemm_f32 *g, size_t begin,
+                       size_t end)
+{
+    const struct ifd_kernels *kernels = lane->scratch->w->kernels;
+    size_t step = end - begin;
+    if (pauses(lane))
+        step = 1 + PAUSE_MULTIPLY_ADDS / (g->m * g->k * kernels->nr);
+    for (; begin < end; begin += step) {
+        size_t most = end - begin < step ? end - begin : step;
+        kernels->gemm_f32(g, 0, g->m, begin, begin + most);
+        pause_between(lane);
+    }
+}
+
 static void gemm(struct ifd_lane *lane, const struct ifd_gemm_f32 *g, size_t panel_begin,
                  size_t panel_end)
 {
     const struct ifd_kernels *kernels = lane->scratch->w->kernels;
     if (!lane->shared) {
-        kernels->gemm_f32(g, 0, g->m, panel_begin, panel_end);
+        gemm_alone(lane, g, panel_begin, panel_end);
         return;
     }
     /* Tiles that the busiest member computes, by panels (weights are read once) or by rows. */
@@ -213,6 +243,7 @@ static void attention(struct ifd_lane *lane, const struct chunk *c, bool first_o
         ifd_team_run(lane->scratch->team, attention_member, &step);
     else
         attention_member(&step, 0, 1);
+    pause_between(lane);
 }
 
 /* ---- layers ---- */

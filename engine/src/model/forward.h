@@ -39,6 +39,12 @@ size_t ifd_scratch_bytes(const struct ifd_scratch *s);
  * (asserted). No allocation. */
 void ifd_forward(struct ifd_scratch *s, const struct ifd_ragged *batch, float *logits);
 
+/* From the next ifd_forward on, call `pause` between the steps of a chunk of texts (several times a
+ * layer, on the thread that runs the forward pass, with nothing held), so that something urgent can
+ * be done on another scratch. NULL: none. Not called with a team of more than one. */
+typedef void ifd_pause_fn(void *arg);
+void ifd_scratch_set_pause(struct ifd_scratch *s, ifd_pause_fn *pause, void *arg);
+
 /* Test hook: compute every token of the last layer as well, to show that the result is the same. */
 void ifd_scratch_set_full_last_layer(struct ifd_scratch *s, bool full);
 

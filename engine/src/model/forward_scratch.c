@@ -104,3 +104,9 @@ void ifd_scratch_set_full_last_layer(struct ifd_scratch *s, bool full)
 {
     s->full_last_layer = full;
 }
+
+void ifd_scratch_set_pause(struct ifd_scratch *s, ifd_pause_fn *pause, void *arg)
+{
+    s->pause = pause;
+    s->pause_arg = arg;
+}

@@ -41,6 +41,8 @@ struct ifd_scratch {
     uint32_t *share; /* [members + 1]: texts of member i are share[i] .. share[i + 1] - 1 */
     size_t bytes;
     bool full_last_layer;
+    ifd_pause_fn *pause; /* NULL: none */
+    void *pause_arg;
 };
 
 #endif

@@ -3,13 +3,18 @@
 
 #include <math.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "base/mem.h"
 
+/* What one batch needs. */
 struct slot {
     struct ifd_scratch *scratch;
     float *logits; /* [batch_texts][labels] */
 };
+
+/* Of a worker. */
+enum { SLOT_BATCH, SLOT_URGENT, SLOTS };
 
 struct ifd_engine {
     _Atomic uint32_t references;
@@ -17,25 +22,41 @@ struct ifd_engine {
     unsigned workers;
     size_t batch_tokens, batch_texts;
     uint32_t labels;
-    struct slot *slots; /* [workers] */
+    char label[IFD_ENGINE_LABEL_SIZE];
+    struct slot (*slots)[SLOTS]; /* [workers] */
 };
 
 static void engine_free(struct ifd_engine *e)
 {
     for (unsigned i = 0; e->slots && i < e->workers; i++) {
-        ifd_scratch_free(e->slots[i].scratch);
-        ifd_free(e->slots[i].logits);
+        for (unsigned k = 0; k < SLOTS; k++) {
+            ifd_scratch_free(e->slots[i][k].scratch);
+            ifd_free(e->slots[i][k].logits);
+        }
     }
     ifd_free(e->slots);
     inferd_model_release(e->model);
     ifd_free(e);
 }
 
+static inferd_status slot_init(struct slot *slot, const struct ifd_engine *e, inferd_error *err)
+{
+    inferd_status status = ifd_scratch_create(ifd_model_weights(e->model), e->batch_tokens,
+                                              e->batch_texts, NULL, &slot->scratch, err);
+    if (status)
+        return status;
+    size_t logits = 0;
+    if (ifd_size_mul(e->batch_texts, e->labels, &logits))
+        slot->logits = ifd_zalloc_array(logits, sizeof(float));
+    return slot->logits ? INFERD_OK
+                        : ifd_fail(err, INFERD_NO_MEMORY, "no memory for the logits of %zu texts",
+                                   e->batch_texts);
+}
+
 inferd_status ifd_engine_create(inferd_model *model, unsigned workers, size_t batch_tokens,
                                 size_t batch_texts, struct ifd_engine **out, inferd_error *err)
 {
     inferd_status status = INFERD_OK;
-    const struct ifd_weights *w = ifd_model_weights(model);
     struct ifd_engine *e = ifd_zalloc(sizeof(*e));
     if (!e)
         return ifd_fail(err, INFERD_NO_MEMORY, "no memory for the engine");
@@ -46,31 +67,33 @@ inferd_status ifd_engine_create(inferd_model *model, unsigned workers, size_t ba
     if (e->batch_tokens < ifd_model_max_length(model))
         e->batch_tokens = ifd_model_max_length(model);
     e->batch_texts = batch_texts;
-    e->labels = w->labels;
-    size_t logits = 0;
+    e->labels = ifd_model_weights(model)->labels;
     e->slots = ifd_zalloc_array(workers, sizeof(*e->slots));
-    if (!e->slots || !ifd_size_mul(batch_texts, e->labels, &logits)) {
+    if (!e->slots)
         status = ifd_fail(err, INFERD_NO_MEMORY, "no memory for %u workers", workers);
-        goto out;
-    }
-    for (unsigned i = 0; i < workers; i++) {
-        status =
-            ifd_scratch_create(w, e->batch_tokens, batch_texts, NULL, &e->slots[i].scratch, err);
-        if (status)
-            goto out;
-        e->slots[i].logits = ifd_zalloc_array(logits, sizeof(float));
-        if (!e->slots[i].logits) {
-            status = ifd_fail(err, INFERD_NO_MEMORY, "no memory for the logits of %zu texts",
-                              batch_texts);
-            goto out;
-        }
-    }
-out:
+    for (unsigned i = 0; !status && i < workers * SLOTS; i++)
+        status = slot_init(&e->slots[i / SLOTS][i % SLOTS], e, err);
     if (status)
         engine_free(e);
     else
         *out = e;
     return status;
+}
+
+void ifd_engine_set_label(struct ifd_engine *e, const char *label)
+{
+    snprintf(e->label, sizeof(e->label), "%s", label);
+}
+
+const char *ifd_engine_label(const struct ifd_engine *e)
+{
+    return e->label;
+}
+
+bool ifd_engine_is_sole(const struct ifd_engine *e)
+{
+    /* acquire: pairs with the release of whoever let go last */
+    return atomic_load_explicit(&e->references, memory_order_acquire) == 1;
 }
 
 struct ifd_engine *ifd_engine_retain(struct ifd_engine *e)
@@ -112,13 +135,27 @@ size_t ifd_engine_batch_texts(const struct ifd_engine *e)
     return e->batch_texts;
 }
 
-const float *ifd_engine_run(struct ifd_engine *e, unsigned worker, const struct ifd_ragged *batch)
+static const float *run(struct ifd_engine *e, unsigned worker, unsigned which,
+                        const struct ifd_ragged *batch, ifd_pause_fn *pause, void *arg)
 {
     IFD_ASSERT(worker < e->workers && batch->texts <= e->batch_texts &&
                batch->offsets[batch->texts] <= e->batch_tokens);
-    struct slot *slot = &e->slots[worker];
+    struct slot *slot = &e->slots[worker][which];
+    ifd_scratch_set_pause(slot->scratch, pause, arg);
     ifd_forward(slot->scratch, batch, slot->logits);
     return slot->logits;
+}
+
+const float *ifd_engine_run(struct ifd_engine *e, unsigned worker, const struct ifd_ragged *batch,
+                            ifd_pause_fn *pause, void *arg)
+{
+    return run(e, worker, SLOT_BATCH, batch, pause, arg);
+}
+
+const float *ifd_engine_run_urgent(struct ifd_engine *e, unsigned worker,
+                                   const struct ifd_ragged *batch)
+{
+    return run(e, worker, SLOT_URGENT, batch, NULL, NULL);
 }
 
 inferd_status ifd_engine_warm(struct ifd_engine *e, inferd_error *err)
@@ -135,8 +172,8 @@ inferd_status ifd_engine_warm(struct ifd_engine *e, inferd_error *err)
         count = CAPACITY;
     const uint32_t offsets[2] = {0, (uint32_t)count};
     const struct ifd_ragged batch = {.texts = 1, .ids = ids, .offsets = offsets};
-    for (unsigned i = 0; i < e->workers; i++) {
-        const float *logits = ifd_engine_run(e, i, &batch);
+    for (unsigned i = 0; i < e->workers * SLOTS; i++) {
+        const float *logits = run(e, i / SLOTS, i % SLOTS, &batch, NULL, NULL);
         for (uint32_t c = 0; c < e->labels; c++)
             if (!isfinite(logits[c]))
                 return ifd_fail(err, INFERD_MODEL_INVALID,

@@ -28,7 +28,11 @@ struct ifd_job {
     inferd_result *results;  /* [texts]: label and confidence are written, the rest is left */
     float *logits;           /* [texts][labels], or NULL when nobody wants them */
     uint64_t deadline_ns;    /* on ifd_clock_ns; texts not begun by then are dropped; 0 = none */
+    bool background;         /* nobody waits for it: only when nothing else does */
     void (*done)(struct ifd_job *job);
+
+    /* Set when submit refuses with INFERD_OVERLOADED. */
+    uint64_t retry_ns; /* after how long the same job would be taken, as far as can be told */
 
     /* Set when `done` is called. */
     inferd_status status; /* OK: all results are there; DEADLINE or CANCELLED: some are not */

@@ -4,9 +4,19 @@
  *
  *     submit -> [bounded queue] -> idle worker takes a ragged batch -> forward -> done(job)
  *
- * A worker that becomes idle takes what is queued, in order, up to a full batch; it never waits for
- * company unless batch_wait_us says so. When several workers are idle they share what is queued by
- * tokens. Order, batch and worker do not change a text's result (see forward.h).
+ * A worker that becomes idle takes what is queued, up to a full batch, by the policy of queue.h.
+ * When several workers are idle they share what is queued by tokens. A batch of large or background
+ * jobs lets small ones that come meanwhile go first: the worker runs them, on a scratch of their
+ * own, between two steps of the forward pass (at most a few hundred microseconds apart), so a small
+ * job never waits for a large batch to end, and a large batch costs no throughput. Order, batch,
+ * worker and interruption do not change a text's result (see forward.h).
+ *
+ * Admission: bounded in texts and tokens, and in time: what cannot be done by its deadline at the
+ * measured rate, or would wait longer than queue_wait_ns, is refused at once (estimate.h).
+ *
+ * batch_wait_us delays a batch that is not full, and only where it can help: jobs have lately been
+ * coming often enough for one more to be expected within that time. One client that waits for each
+ * answer is never delayed.
  *
  * Threads: submit and cancel from any thread; create, stop and free from one. The queue is one
  * mutex and one condition variable: held for tens of nanoseconds per job and per batch, never
@@ -22,6 +32,7 @@
 #include "sched/engine.h"
 #include "sched/job.h"
 
+struct ifd_batch_stats;
 struct ifd_sched;
 
 struct ifd_sched_options {
@@ -32,13 +43,19 @@ struct ifd_sched_options {
                              * text came; 0 = not at all */
     size_t queue_texts;     /* most texts waiting */
     size_t queue_tokens;    /* most tokens waiting */
+    uint64_t queue_wait_ns; /* longest estimated wait; 0 = only the job's own deadline counts */
 };
 
 /* Counts since the start, and what waits now. */
 struct ifd_sched_stats {
     uint64_t batches, texts, tokens;      /* computed */
     uint64_t refused, expired, cancelled; /* jobs */
-    size_t queue_texts, queue_tokens;
+    uint64_t busy_ns;                     /* of all workers together, computing */
+    uint64_t interruptions;               /* small batches run inside a larger one */
+    uint64_t dropped_texts;               /* of expired and cancelled jobs: never computed */
+    size_t queue_texts, queue_tokens;     /* without background jobs */
+    double ns_per_token;                  /* of one worker lately; 0 = not known yet */
+    uint64_t wait_ns;                     /* what a small job that comes now would wait */
 };
 
 IFD_MUST_CHECK inferd_status ifd_sched_create(const struct ifd_sched_options *options,
@@ -56,5 +73,7 @@ void ifd_sched_stop(struct ifd_sched *s);
 /* Stops first. Accepts NULL. */
 void ifd_sched_free(struct ifd_sched *s);
 void ifd_sched_get_stats(struct ifd_sched *s, struct ifd_sched_stats *out);
+/* What worker `worker` has computed: see batch_stats.h. Any thread, until ifd_sched_free. */
+const struct ifd_batch_stats *ifd_sched_batch_stats(const struct ifd_sched *s, unsigned worker);
 
 #endif

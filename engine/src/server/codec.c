@@ -20,6 +20,7 @@ void ifd_decode_begin(struct ifd_decode *d, const struct ifd_codec *codec)
     d->in_text = false;
     d->seen = 0;
     d->key_size = 0;
+    d->timeout_ms = 0;
     codec->begin(d);
 }
 
@@ -31,4 +32,20 @@ inferd_status ifd_decode_feed(struct ifd_decode *d, const char *bytes, size_t n,
 inferd_status ifd_decode_finish(struct ifd_decode *d, inferd_error *err)
 {
     return d->codec->finish(d, err);
+}
+
+bool ifd_codec_timeout(const char *digits, size_t n, uint32_t *ms)
+{
+    uint32_t value = 0;
+    if (n < 1 || n > 8)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (digits[i] < '0' || digits[i] > '9')
+            return false;
+        value = value * 10 + (uint32_t)(digits[i] - '0');
+    }
+    if (value < 1 || value > 86400000)
+        return false;
+    *ms = value;
+    return true;
 }

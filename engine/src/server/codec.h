@@ -24,6 +24,7 @@ struct ifd_codec;
 /* A request being decoded. */
 struct ifd_decode {
     struct ifd_texts texts; /* the result */
+    uint32_t timeout_ms;    /* what the request allows for its answer; 0 = it does not say */
     uint32_t max_inputs;
     /* private to the codec in use */
     const struct ifd_codec *codec;
@@ -32,7 +33,7 @@ struct ifd_decode {
     bool in_text;         /* some pieces of a string have come */
     inferd_error refusal; /* what is wrong with a body that is JSON so far */
     uint32_t seen;        /* bit per key */
-    uint32_t key_size;    /* bytes of the key so far, kept or not */
+    uint32_t key_size;    /* bytes of the key or number so far, kept or not */
     char key[IFD_CODEC_KEY_MAX];
 };
 
@@ -64,8 +65,12 @@ IFD_MUST_CHECK inferd_status ifd_decode_feed(struct ifd_decode *d, const char *b
                                              inferd_error *err);
 IFD_MUST_CHECK inferd_status ifd_decode_finish(struct ifd_decode *d, inferd_error *err);
 
-/* Our own protocol: {"inputs": "text"}, {"inputs": ["text", ...]} or {"text": "text"};
- * answers [{"label": "POSITIVE", "confidence": 0.999123}, ...]. */
+/* A time that a request allows: 1..86400000 ms in decimal digits. False if it is anything else. */
+IFD_MUST_CHECK bool ifd_codec_timeout(const char *digits, size_t n, uint32_t *ms);
+
+/* Our own protocol: {"inputs": "text"}, {"inputs": ["text", ...]} or {"text": "text"}, with
+ * "parameters": {"timeout_ms": 250} if wanted; answers [{"label": "POSITIVE", "confidence":
+ * 0.999123}, ...]. */
 extern const struct ifd_codec ifd_codec_native;
 
 #endif

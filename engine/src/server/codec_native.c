@@ -10,8 +10,32 @@
 #include "base/jsonout.h"
 #include "server/codec.h"
 
-enum state { S_TOP, S_KEY, S_TEXT, S_INPUTS, S_ITEMS, S_END, S_REFUSED };
-enum { SEEN_INPUTS = 1, SEEN_TEXT = 2 };
+enum state {
+    S_TOP,
+    S_KEY,
+    S_TEXT,
+    S_INPUTS,
+    S_ITEMS,
+    S_PARAMETERS,
+    S_PARAMETER_KEY,
+    S_TIMEOUT,
+    S_END,
+    S_REFUSED
+};
+enum { SEEN_INPUTS = 1, SEEN_TEXT = 2, SEEN_PARAMETERS = 4, SEEN_TIMEOUT = 8 };
+#define SEEN_TEXTS (SEEN_INPUTS | SEEN_TEXT)
+
+/* The keys of a request and of its "parameters", and what comes after each. */
+static const struct key {
+    const char *name;
+    uint32_t bit;
+    enum state in, next;
+} keys[] = {
+    {"inputs", SEEN_INPUTS, S_KEY, S_INPUTS},
+    {"text", SEEN_TEXT, S_KEY, S_TEXT},
+    {"parameters", SEEN_PARAMETERS, S_KEY, S_PARAMETERS},
+    {"timeout_ms", SEEN_TIMEOUT, S_PARAMETER_KEY, S_TIMEOUT},
+};
 
 static const char *event_name(enum ifd_json_event event)
 {
@@ -48,13 +72,14 @@ static inferd_status unknown_key(const struct ifd_decode *d, inferd_error *err)
         if (n > 0 && (unsigned char)d->key[n - 1] >= 0xC0u)
             n--;
     }
-    return ifd_fail(err, INFERD_INVALID_REQUEST,
-                    "unknown key \"%.*s%s\"; a request has \"inputs\" or \"text\"", (int)n, d->key,
-                    n < d->key_size ? "..." : "");
+    return ifd_fail(err, INFERD_INVALID_REQUEST, "unknown key \"%.*s%s\"; %s", (int)n, d->key,
+                    n < d->key_size ? "..." : "",
+                    d->state == S_KEY ? "a request has \"inputs\" or \"text\", and \"parameters\""
+                                      : "\"parameters\" may have \"timeout_ms\"");
 }
 
-static inferd_status take_key(struct ifd_decode *d, const char *s, size_t n, bool last,
-                              inferd_error *err)
+/* Pieces of a key or of a number. */
+static void keep(struct ifd_decode *d, const char *s, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (d->key_size < IFD_CODEC_KEY_MAX)
@@ -62,24 +87,45 @@ static inferd_status take_key(struct ifd_decode *d, const char *s, size_t n, boo
         if (d->key_size <= IFD_CODEC_KEY_MAX)
             d->key_size++;
     }
+}
+
+static inferd_status take_key(struct ifd_decode *d, const char *s, size_t n, bool last,
+                              inferd_error *err)
+{
+    keep(d, s, n);
     if (!last)
         return INFERD_OK;
-    uint32_t bit = 0;
-    if (d->key_size == 6 && memcmp(d->key, "inputs", 6) == 0)
-        bit = SEEN_INPUTS;
-    else if (d->key_size == 4 && memcmp(d->key, "text", 4) == 0)
-        bit = SEEN_TEXT;
-    else
+    const struct key *key = NULL;
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && !key; i++)
+        if (keys[i].in == d->state && strlen(keys[i].name) == d->key_size &&
+            memcmp(d->key, keys[i].name, d->key_size) == 0)
+            key = &keys[i];
+    if (!key)
         return unknown_key(d, err);
     d->key_size = 0;
-    if (d->seen & bit)
-        return ifd_fail(err, INFERD_INVALID_REQUEST, "the key \"%s\" is given twice",
-                        bit == SEEN_INPUTS ? "inputs" : "text");
-    if (d->seen)
+    if (d->seen & key->bit)
+        return ifd_fail(err, INFERD_INVALID_REQUEST, "the key \"%s\" is given twice", key->name);
+    if ((key->bit & SEEN_TEXTS) && (d->seen & SEEN_TEXTS))
         return bad(err, "\"inputs\" and \"text\" are both given; give one of them");
-    d->seen |= bit;
-    d->state = bit == SEEN_INPUTS ? S_INPUTS : S_TEXT;
+    d->seen |= key->bit;
+    d->state = (uint8_t)key->next;
     return INFERD_OK;
+}
+
+static inferd_status take_timeout(struct ifd_decode *d, enum ifd_json_event event, const char *s,
+                                  size_t n, bool last, inferd_error *err)
+{
+    if (event == IFD_JSON_NUMBER) {
+        keep(d, s, n);
+        if (!last)
+            return INFERD_OK;
+        n = d->key_size;
+        d->key_size = 0;
+        d->state = S_PARAMETER_KEY;
+        if (ifd_codec_timeout(d->key, n, &d->timeout_ms))
+            return INFERD_OK;
+    }
+    return bad(err, "\"timeout_ms\" must be a whole number of milliseconds, 1 to 86400000");
 }
 
 /* Pieces of an item, or of the only text. */
@@ -120,7 +166,21 @@ static inferd_status take_event(struct ifd_decode *d, enum ifd_json_event event,
         if (event == IFD_JSON_KEY)
             return take_key(d, s, n, last, err);
         d->state = S_END; /* only the object's end can come here */
-        return d->seen ? INFERD_OK : bad(err, "the request has neither \"inputs\" nor \"text\"");
+        return d->seen & SEEN_TEXTS ? INFERD_OK
+                                    : bad(err, "the request has neither \"inputs\" nor \"text\"");
+    case S_PARAMETERS:
+        if (event != IFD_JSON_OBJECT_BEGIN)
+            return ifd_fail(err, INFERD_INVALID_REQUEST, "\"parameters\" must be an object, not %s",
+                            event_name(event));
+        d->state = S_PARAMETER_KEY;
+        return INFERD_OK;
+    case S_PARAMETER_KEY:
+        if (event == IFD_JSON_KEY)
+            return take_key(d, s, n, last, err);
+        d->state = S_KEY; /* the end of "parameters" */
+        return INFERD_OK;
+    case S_TIMEOUT:
+        return take_timeout(d, event, s, n, last, err);
     case S_TEXT:
     case S_INPUTS:
         if (event == IFD_JSON_ARRAY_BEGIN && d->state == S_INPUTS) {

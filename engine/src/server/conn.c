@@ -8,7 +8,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "server/access_log.h"
+#include "server/admin.h"
 #include "server/infer.h"
+#include "server/models.h"
 #include "server/reply.h"
 #include "server/route.h"
 
@@ -17,11 +20,8 @@
 #define STASH_BYTES_MAX (STASH_PAUSE_BYTES + IFD_IO_READ_BYTES)
 /* Kept by an idle connection; more is freed. */
 #define IDLE_BYTES_MAX 1024u
-/* How long and how much a closing connection is read on for the client to take the answer. */
-#define LINGER_MS 2000u
+/* How much of a closing connection is read on for the client to take the answer. */
 #define LINGER_BYTES (256u << 10)
-/* A connection that has not sent anything when the listener closes gets this long for its first. */
-#define FRESH_GRACE_MS 1000u
 /* Above max_connections, refusals may linger in this many more. */
 #define REFUSALS_MAX 64u
 
@@ -47,8 +47,11 @@ void ifd_conn_close(struct ifd_conn *c, bool *cut)
         return;
     if (cut)
         *cut = c->state >= IFD_CONN_HEAD && c->state <= IFD_CONN_WRITE;
+    ifd_access_log_cut(c);
+    ifd_outcome_cut(c);
     c->state = IFD_CONN_CLOSED;
     io->open--;
+    ifd_counter_add(&io->metrics.closed, 1);
     if (c->request) {
         c->request->conn = NULL;
         if (c->request->submitted)
@@ -71,6 +74,7 @@ static void on_head(struct ifd_conn *c)
     c->state = IFD_CONN_BODY;
     r->has_head = true;
     ifd_io_count(&c->io->counters.requests, 1);
+    ifd_ident_take(&r->ident, &r->http, &c->io->ids);
     ifd_route_request(r);
     const bool waits = r->http.expect_continue && r->http.has_length;
     if (r->error.status) {
@@ -96,15 +100,52 @@ static void on_head(struct ifd_conn *c)
 static void on_body(struct ifd_request *r)
 {
     inferd_error err;
-    if (r->error.status || !r->route->codec)
+    if (r->error.status)
+        return;
+    if (r->route->admin)
+        ifd_admin_body(r);
+    if (!r->route->codec)
         return;
     if (ifd_decode_feed(&r->decode, r->http.body, r->http.body_size, &err) != INFERD_OK)
         r->error = err;
 }
 
+static void on_admin_request(struct ifd_conn *c)
+{
+    inferd_error err;
+    ifd_buf_reset(&c->io->body);
+    if (ifd_admin_request(c->io, c->request, &err)) {
+        ifd_reply_error(c, &err);
+    } else if (c->request->submitted) {
+        c->state = IFD_CONN_WAIT; /* for the loader */
+        c->request->timeout_ms = IFD_ADMIN_TIMEOUT_MS;
+        c->request->job.deadline_ns = ifd_clock_ns() + IFD_ADMIN_TIMEOUT_MS * (uint64_t)1000000;
+    } else {
+        ifd_reply_send(c, 200);
+    }
+}
+
+/* The loader has done what an admin request asked for, or says why not. */
+static void admin_done(struct ifd_conn *c)
+{
+    inferd_error err = c->request->error;
+    ifd_buf_reset(&c->io->body);
+    if (err.status) {
+        ifd_reply_error(c, &err);
+    } else {
+        ifd_models_report(&c->io->server->models, &c->io->body);
+        ifd_reply_send(c, 200);
+    }
+    ifd_conn_resume(c);
+}
+
 static void on_request(struct ifd_conn *c)
 {
     struct ifd_request *r = c->request;
+    if (!r->error.status && r->route->admin) {
+        on_admin_request(c);
+        return;
+    }
     if (!r->error.status && r->route->page) {
         ifd_buf_reset(&c->io->body);
         ifd_reply_send(c, r->route->page(c->io, &c->io->body));
@@ -129,6 +170,7 @@ static size_t consume(struct ifd_conn *c, const char *bytes, size_t n)
                 break;
             c->request = ifd_request_take(&io->pool, &io->server->config);
             if (!c->request) {
+                ifd_outcome_unborn(io);
                 ifd_conn_close(c, NULL);
                 break;
             }
@@ -142,6 +184,8 @@ static size_t consume(struct ifd_conn *c, const char *bytes, size_t n)
         size_t used = 0;
         enum ifd_http_event event = ifd_http_next(&r->http, bytes + at, n - at, &used, &err);
         at += used;
+        if (!ifd_http_idle(&r->http))
+            ifd_outcome_begin(io, r);
         if (event == IFD_HTTP_MORE)
             break;
         c->pending = n - at;
@@ -168,15 +212,18 @@ void ifd_conn_job_done(struct ifd_conn *c)
 {
     struct ifd_request *r = c->request;
     c->pending = c->stash.size;
+    if (r->route->admin) {
+        admin_done(c);
+        return;
+    }
     if (r->job.status == INFERD_OK) {
+        ifd_shadow_choose(c->io, r);
         ifd_buf_reset(&c->io->body);
         ifd_infer_encode(r, &c->io->body);
         ifd_reply_send(c, 200);
     } else {
         inferd_error err;
-        (void)ifd_fail(&err, r->job.status,
-                       "the request waited longer than --request-timeout %u ms",
-                       c->io->server->config.request_timeout_ms);
+        ifd_conn_fail_deadline(c, r->job.status, &err);
         ifd_reply_error(c, &err);
     }
     ifd_conn_resume(c);
@@ -217,8 +264,10 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     size_t used = consume(c, bytes, size);
     if (c->state != IFD_CONN_CLOSED && c->state != IFD_CONN_LINGER && used < size) {
         ifd_buf_add(&c->stash, bytes + used, size - used);
-        if (c->stash.failed)
+        if (c->stash.failed) {
+            ifd_outcome_fault(c);
             ifd_conn_close(c, NULL);
+        }
     }
     settle(c);
 }
@@ -239,6 +288,8 @@ static void set_reading(struct ifd_conn *c, bool on)
 /* The client has shut its side: what it asked for before that is still answered. */
 static void settle_eof(struct ifd_conn *c)
 {
+    if (c->state == IFD_CONN_WAIT)
+        ifd_conn_arm(c); /* it may have gone: look after it */
     if (c->state > IFD_CONN_BODY)
         return;
     if (!c->request || ifd_http_idle(&c->request->http)) {
@@ -249,25 +300,6 @@ static void settle_eof(struct ifd_conn *c)
     (void)ifd_fail(&err, INFERD_INVALID_HTTP, "the connection ended inside the request's %s",
                    c->state == IFD_CONN_HEAD ? "head" : "body");
     ifd_reply_error_and_close(c, &err);
-}
-
-static uint64_t timeout_ms(const struct ifd_conn *c)
-{
-    const struct ifd_server_config *config = &c->io->server->config;
-    switch ((enum ifd_conn_state)c->state) {
-    case IFD_CONN_IDLE:
-        return c->io->phase >= IFD_CLOSING ? FRESH_GRACE_MS : config->keepalive_timeout_ms;
-    case IFD_CONN_HEAD:
-        return config->header_timeout_ms;
-    case IFD_CONN_BODY:
-        return config->body_timeout_ms;
-    case IFD_CONN_WAIT:
-        return config->request_timeout_ms;
-    case IFD_CONN_WRITE:
-        return config->write_timeout_ms;
-    default:
-        return LINGER_MS;
-    }
 }
 
 static void trim(struct ifd_buf *b, size_t bytes_max)
@@ -296,8 +328,7 @@ static void settle(struct ifd_conn *c)
     if (c->state != c->armed_state || c->answers != c->armed_answers) {
         c->armed_state = c->state;
         c->armed_answers = c->answers;
-        ifd_wheel_arm(&io->wheel, &c->timer, uv_now(&io->loop), timeout_ms(c));
-        ifd_io_start_tick(io);
+        ifd_conn_arm(c);
         ifd_ring_remove(&c->evictable);
         if (c->state == IFD_CONN_IDLE || c->state == IFD_CONN_LINGER)
             ifd_ring_append(&io->evictable, &c->evictable);
@@ -307,59 +338,6 @@ static void settle(struct ifd_conn *c)
         }
     }
     set_reading(c, !c->eof && c->stash.size < STASH_PAUSE_BYTES);
-}
-
-void ifd_conn_timeout(struct ifd_conn *c)
-{
-    const struct ifd_server_config *config = &c->io->server->config;
-    inferd_error err;
-    switch ((enum ifd_conn_state)c->state) {
-    case IFD_CONN_HEAD:
-        if (ifd_http_idle(&c->request->http)) {
-            ifd_conn_close(c, NULL);
-            return;
-        }
-        (void)ifd_fail(&err, INFERD_REQUEST_TIMEOUT,
-                       "the request's head did not come within --header-timeout %u ms",
-                       config->header_timeout_ms);
-        ifd_reply_error_and_close(c, &err);
-        break;
-    case IFD_CONN_BODY:
-        (void)ifd_fail(&err, INFERD_REQUEST_TIMEOUT,
-                       "the request's body did not come within --body-timeout %u ms",
-                       config->body_timeout_ms);
-        ifd_reply_error_and_close(c, &err);
-        break;
-    case IFD_CONN_WAIT:
-        ifd_sched_cancel(&c->request->job);
-        c->pending = c->stash.size;
-        (void)ifd_fail(&err, INFERD_DEADLINE,
-                       "the request waited longer than --request-timeout %u ms",
-                       config->request_timeout_ms);
-        ifd_reply_error(c, &err);
-        break;
-    default: /* nothing is owed, or the client does not take it */
-        ifd_conn_close(c, NULL);
-        return;
-    }
-    ifd_conn_resume(c);
-}
-
-void ifd_conn_wind_down(struct ifd_conn *c)
-{
-    if (c->state != IFD_CONN_IDLE)
-        return;
-    if (c->answers == 0) { /* its first request may be on its way */
-        ifd_wheel_arm(&c->io->wheel, &c->timer, uv_now(&c->io->loop), FRESH_GRACE_MS);
-        return;
-    }
-    /* a request that came before we say goodbye is still answered */
-    uv_os_fd_t fd;
-    char byte;
-    if (uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0 &&
-        recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
-        return;
-    ifd_conn_close(c, NULL);
 }
 
 /* --- the beginning --- */
@@ -387,6 +365,7 @@ static struct ifd_conn *conn_new(struct ifd_io *io)
     }
     io->connections++;
     io->open++;
+    ifd_counter_add(&io->metrics.opened, 1);
     ifd_ring_append(&io->conns, &c->all);
     return c;
 }

@@ -14,6 +14,7 @@
 #include <uv.h>
 
 #include "server/io.h"
+#include "server/outcome.h"
 
 enum ifd_conn_state {
     IFD_CONN_IDLE,
@@ -33,12 +34,14 @@ struct ifd_conn {
     struct ifd_request *request; /* the one that is read, computed or answered; NULL when idle */
     struct ifd_buf stash;        /* read, but after the request in hand */
     struct ifd_buf out;          /* of an answer, what the kernel did not take at once */
+    struct ifd_due due;          /* the answer on its way out, as outcome.h counts it */
     size_t pending;              /* bytes behind the request that is being completed */
     uint64_t answers;
     uint64_t armed_answers; /* with armed_state: what the timer was armed for */
     uint32_t lingered;      /* bytes thrown away while lingering */
     uint8_t state, armed_state;
     bool reading, writing, eof, shut, close_after;
+    bool asked; /* whether a client that shut its side is still there */
     union {
         uv_write_t write;
         uv_shutdown_t shutdown;
@@ -53,8 +56,13 @@ void ifd_conn_adopt(struct ifd_io *io, int fd);
 void ifd_conn_job_done(struct ifd_conn *c);
 /* An answer has gone out, later than it was given: go on with what was stashed meanwhile. */
 void ifd_conn_resume(struct ifd_conn *c);
+/* conn_time.c: the timer follows the state that the connection is in. */
+void ifd_conn_arm(struct ifd_conn *c);
 void ifd_conn_timeout(struct ifd_conn *c);
-/* The server stops taking connections: close this one if nothing is in flight on it. */
+/* What a request is told whose time is over. */
+void ifd_conn_fail_deadline(const struct ifd_conn *c, inferd_status status, inferd_error *err);
+/* The server stops taking connections: an idle one gets a second for a request that is on its way,
+ * which is answered with Connection: close. */
 void ifd_conn_wind_down(struct ifd_conn *c);
 /* At once. A request in flight is cancelled; *cut (may be NULL) is set if there was one. */
 void ifd_conn_close(struct ifd_conn *c, bool *cut);

@@ -14,14 +14,17 @@ static const char *reason(int status)
     } rows[] = {
         {200, "OK"},
         {400, "Bad Request"},
+        {401, "Unauthorized"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},
         {408, "Request Timeout"},
+        {409, "Conflict"},
         {411, "Length Required"},
         {413, "Content Too Large"},
         {414, "URI Too Long"},
         {415, "Unsupported Media Type"},
         {417, "Expectation Failed"},
+        {422, "Unprocessable Content"},
         {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},
@@ -67,8 +70,17 @@ void ifd_response_head(struct ifd_buf *out, const struct ifd_response *r)
     add_header(out, "Date: ", r->date);
     if (r->allow)
         add_header(out, "Allow: ", r->allow);
-    if (r->retry_after)
-        add_header(out, "Retry-After: ", "1");
+    if (r->retry_after_s) {
+        ifd_buf_add_str(out, "Retry-After: ");
+        add_number(out, r->retry_after_s);
+        ifd_buf_add(out, "\r\n", 2);
+    }
+    if (r->status == 401)
+        add_header(out, "WWW-Authenticate: ", "Bearer");
+    if (r->request_id)
+        add_header(out, "X-Request-ID: ", r->request_id);
+    if (r->model_digest)
+        add_header(out, "X-Model-Digest: ", r->model_digest);
     if (!r->keep_alive)
         add_header(out, "Connection: ", "close");
     else if (r->say_keep_alive)
@@ -76,7 +88,7 @@ void ifd_response_head(struct ifd_buf *out, const struct ifd_response *r)
     ifd_buf_add(out, "\r\n", 2);
 }
 
-void ifd_response_error(struct ifd_buf *out, const inferd_error *error)
+void ifd_response_error(struct ifd_buf *out, const inferd_error *error, const char *request_id)
 {
     ifd_buf_add_str(out, "{\"error\":{\"code\":");
     add_number(out, (size_t)ifd_status_http(error->status));
@@ -84,6 +96,10 @@ void ifd_response_error(struct ifd_buf *out, const inferd_error *error)
     ifd_jsonout_cstr(out, inferd_status_type(error->status));
     ifd_buf_add_str(out, ",\"message\":");
     ifd_jsonout_cstr(out, error->message[0] ? error->message : inferd_status_text(error->status));
+    if (request_id) {
+        ifd_buf_add_str(out, ",\"request_id\":");
+        ifd_jsonout_cstr(out, request_id);
+    }
     ifd_buf_add_str(out, "}}\n");
 }
 

@@ -17,8 +17,10 @@
 struct ifd_response {
     int status;
     const char *media_type;
-    const char *allow; /* of a 405, or NULL */
-    bool retry_after;  /* the client may try again, in a second */
+    const char *allow;        /* of a 405, or NULL */
+    unsigned retry_after_s;   /* the client may try again after so many seconds; 0 = not said */
+    const char *request_id;   /* echoed or made; NULL = not said */
+    const char *model_digest; /* "sha256:..." of the model that answered; NULL = none did */
     bool keep_alive;
     bool say_keep_alive; /* to an HTTP/1.0 client, which must be told */
     bool head_only;      /* the request was HEAD */
@@ -29,8 +31,9 @@ struct ifd_response {
 /* The status line and headers with the empty line. The caller appends the body, unless head_only.
  */
 void ifd_response_head(struct ifd_buf *out, const struct ifd_response *r);
-/* The one shape of errors: {"error":{"code":400,"type":"invalid_json","message":"..."}}. */
-void ifd_response_error(struct ifd_buf *out, const inferd_error *error);
+/* The one shape of errors: {"error":{"code":400,"type":"invalid_json","message":"...",
+ * "request_id":"..."}}; the id must be safe as it stands (ident.h), NULL leaves it out. */
+void ifd_response_error(struct ifd_buf *out, const inferd_error *error, const char *request_id);
 /* RFC 9110 5.6.7, locale-independent. */
 void ifd_http_date(char out[IFD_HTTP_DATE_SIZE], time_t now);
 

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "server/conn.h"
+#include "server/models.h"
 
 #define BACKLOG 4096
 /* An answer's largest body: max_inputs labels of any length, and to spare. */
@@ -64,6 +65,8 @@ static void take_completed(struct ifd_io *io)
 
 void ifd_io_release_request(struct ifd_io *io, struct ifd_request *r)
 {
+    if (r->mirror && ifd_shadow_keep(io, r))
+        return;
     ifd_engine_release(r->job.engine);
     r->job.engine = NULL;
     ifd_request_give(&io->pool, r);
@@ -182,23 +185,10 @@ static void act_on_phase(struct ifd_io *io)
     ifd_io_maybe_finish(io);
 }
 
-static void take_engine(struct ifd_io *io)
-{
-    struct ifd_server *s = io->server;
-    if (ifd_server_readiness(s) != IFD_READY)
-        return;
-    pthread_mutex_lock(&s->lock);
-    if (s->engine != io->engine) {
-        ifd_engine_release(io->engine);
-        io->engine = ifd_engine_retain(s->engine);
-    }
-    pthread_mutex_unlock(&s->lock);
-}
-
 static void on_async(uv_async_t *async)
 {
     struct ifd_io *io = async->data;
-    take_engine(io);
+    ifd_models_take(io);
     take_completed(io);
     act_on_phase(io);
     ifd_io_maybe_finish(io);
@@ -237,6 +227,8 @@ inferd_status ifd_io_init(struct ifd_io *io, struct ifd_server *server, unsigned
     io->server = server; /* marks the loop as open */
     io->index = index;
     io->open_max = (c->max_connections + c->http_threads - 1) / c->http_threads;
+    ifd_metrics_io_init(&io->metrics);
+    ifd_ident_source_init(&io->ids);
     ifd_ring_init(&io->conns);
     ifd_ring_init(&io->evictable);
     ifd_wheel_init(&io->wheel, uv_now(&io->loop));
@@ -244,7 +236,7 @@ inferd_status ifd_io_init(struct ifd_io *io, struct ifd_server *server, unsigned
     ifd_buf_init(&io->out, ANSWER_BYTES_MAX);
     io->tick.data = io;
     if ((rc = uv_async_init(&io->loop, &io->async, on_async)) ||
-        (rc = uv_timer_init(&io->loop, &io->tick)))
+        (rc = uv_timer_init(&io->loop, &io->tick)) || (rc = ifd_shadow_init(&io->shadow, io)))
         return fail_uv(err, "cannot make an event loop", rc);
     io->async.data = io->tick.data = io;
     io->read_buffer = ifd_alloc(IFD_IO_READ_BYTES);
@@ -318,6 +310,7 @@ void ifd_io_fini(struct ifd_io *io)
     uv_run(&io->loop, UV_RUN_DEFAULT);
     IFD_ASSERT(uv_loop_close(&io->loop) == 0);
     ifd_engine_release(io->engine);
+    ifd_shadow_fini(&io->shadow);
     ifd_tokenizer_scratch_free(io->tokenizer);
     ifd_request_pool_fini(&io->pool);
     ifd_buf_fini(&io->body);

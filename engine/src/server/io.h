@@ -4,7 +4,7 @@
  * the scheduler hands finished jobs back to it.
  *
  * Everything in it belongs to its thread, but for `completed` (pushed by workers), `async` (sent
- * from anywhere) and the counters (read from anywhere).
+ * from anywhere), the counters and the metrics (read from anywhere).
  */
 #ifndef IFD_SERVER_IO_H
 #define IFD_SERVER_IO_H
@@ -14,8 +14,11 @@
 #include <uv.h>
 
 #include "server/http_response.h"
+#include "server/ident.h"
+#include "server/metrics.h"
 #include "server/request.h"
 #include "server/server_state.h"
+#include "server/shadow.h"
 #include "server/wheel.h"
 #include "text/tokenizer.h"
 
@@ -23,7 +26,7 @@
 
 /* Written by the I/O thread, relaxed; read by /info of any. */
 struct ifd_io_counters {
-    _Atomic uint64_t connections, requests, inputs, truncated, answered_4xx, answered_5xx;
+    _Atomic uint64_t connections, requests, answered_4xx, answered_5xx;
 };
 
 struct ifd_io {
@@ -49,13 +52,18 @@ struct ifd_io {
     _Atomic(struct ifd_request *) completed; /* a stack: workers push, we take all */
 
     struct ifd_engine *engine; /* our own reference; NULL until the model is ready */
+    uint64_t models_version;   /* what `engine` and `shadow` were taken of */
+    struct ifd_shadow shadow;
     struct ifd_tokenizer_scratch *tokenizer;
     struct ifd_request_pool pool;
     struct ifd_buf body, out; /* the answer that is being built */
     uint64_t date_second;
     char date[IFD_HTTP_DATE_SIZE];
     struct ifd_io_counters counters;
-    char *read_buffer; /* [IFD_IO_READ_BYTES] */
+    struct ifd_metrics_io metrics;
+    struct ifd_ident_source ids;
+    struct ifd_ident stranger; /* names the answer to a connection that is refused */
+    char *read_buffer;         /* [IFD_IO_READ_BYTES] */
 };
 
 /* io[0 .. n) are zeroed memory. init opens the loop; listen binds and listens, and sets *port to

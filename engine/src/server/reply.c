@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/reply.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/log.h"
+#include "server/access_log.h"
+#include "server/route.h"
 
 static void on_shutdown(uv_shutdown_t *req, int status)
 {
@@ -29,6 +28,7 @@ static void linger(struct ifd_conn *c)
 /* The answer is with the kernel: the connection goes on, or ends. */
 static void answered(struct ifd_conn *c)
 {
+    ifd_outcome_written(c);
     if (c->close_after)
         linger(c);
     else
@@ -70,27 +70,23 @@ static void send_bytes(struct ifd_conn *c, const char *bytes, size_t n)
     c->pending_op.write.data = c;
     if (c->out.failed ||
         uv_write(&c->pending_op.write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) != 0) {
+        ifd_outcome_fault(c);
         ifd_conn_close(c, NULL);
         return;
     }
     c->writing = true;
+    ifd_outcome_pending(c);
 }
 
-static void log_request(const struct ifd_conn *c, const struct ifd_request *r, int status)
+/* What the answer in hand is called. */
+static const char *request_id(struct ifd_conn *c)
 {
-    if (!c->io->server->config.access_log)
-        return;
-    char target[160] = "-";
-    if (r && r->has_head)
-        snprintf(target, sizeof(target), "%s", ifd_http_target(&r->http));
-    ifd_log(IFD_LOG_INFO, "request",
-            IFD_STR("method", r && r->http.method[0] ? r->http.method : "-"),
-            IFD_STR("target", target), IFD_U64("status", (uint64_t)status),
-            IFD_U64("inputs", r ? r->job.texts : 0),
-            IFD_F64("ms", r ? (double)(ifd_clock_ns() - r->began_ns) / 1e6 : 0.0));
+    struct ifd_io *io = c->io;
+    return ifd_ident_id(c->request ? &c->request->ident : &io->stranger, &io->ids);
 }
 
-void ifd_reply_send(struct ifd_conn *c, int status)
+/* `error` NULL: a page or a result. */
+static void reply(struct ifd_conn *c, int status, const inferd_error *error)
 {
     struct ifd_io *io = c->io;
     struct ifd_request *r = c->request;
@@ -101,9 +97,15 @@ void ifd_reply_send(struct ifd_conn *c, int status)
         keep = false;
     const struct ifd_response head = {
         .status = status,
-        .media_type = "application/json",
+        .media_type = !error && r && r->route && r->route->media_type ? r->route->media_type
+                                                                      : "application/json",
         .allow = r ? r->allow : NULL,
-        .retry_after = retry,
+        .retry_after_s = !retry                  ? 0
+                         : r && r->retry_after_s ? r->retry_after_s
+                                                 : 1,
+        .request_id = request_id(c),
+        .model_digest =
+            status == 200 && r && r->job.engine ? ifd_engine_label(r->job.engine) : NULL,
         .keep_alive = keep,
         .say_keep_alive = r && r->http.minor == 0,
         .head_only = r && strcmp(r->http.method, "HEAD") == 0,
@@ -118,34 +120,41 @@ void ifd_reply_send(struct ifd_conn *c, int status)
         ifd_io_count(&io->counters.answered_5xx, 1);
     else if (status >= 400)
         ifd_io_count(&io->counters.answered_4xx, 1);
-    log_request(c, r, status);
+    ifd_outcome_answer(c, r, status, error ? error->status : INFERD_OK);
     c->close_after = !keep;
     c->answers++;
-    if (r) {
-        c->request = NULL;
-        if (r->submitted)
-            r->conn = NULL; /* a 504: the scheduler still has it */
-        else
-            ifd_io_release_request(io, r);
-    }
+    c->request = NULL;
     if (io->body.failed || io->out.failed) {
+        ifd_outcome_fault(c);
         ifd_conn_close(c, NULL);
-        return;
+    } else {
+        send_bytes(c, io->out.data, io->out.size);
     }
-    send_bytes(c, io->out.data, io->out.size);
-    if (c->state == IFD_CONN_CLOSED)
-        return;
-    if (c->writing)
-        c->state = IFD_CONN_WRITE;
-    else
-        answered(c);
+    if (c->state != IFD_CONN_CLOSED) {
+        if (c->writing)
+            c->state = IFD_CONN_WRITE;
+        else
+            answered(c);
+    }
+    ifd_access_log(c, r, head.request_id, error);
+    if (r && r->submitted)
+        r->conn = NULL; /* a 504: the scheduler still has it */
+    else if (r)
+        ifd_io_release_request(io, r);
+}
+
+void ifd_reply_send(struct ifd_conn *c, int status)
+{
+    reply(c, status, NULL);
 }
 
 void ifd_reply_error(struct ifd_conn *c, const inferd_error *error)
 {
+    if (!c->request)
+        ifd_ident_clear(&c->io->stranger);
     ifd_buf_reset(&c->io->body);
-    ifd_response_error(&c->io->body, error);
-    ifd_reply_send(c, ifd_status_http(error->status));
+    ifd_response_error(&c->io->body, error, request_id(c));
+    reply(c, ifd_status_http(error->status), error);
 }
 
 void ifd_reply_error_and_close(struct ifd_conn *c, const inferd_error *error)

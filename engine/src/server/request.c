@@ -2,20 +2,22 @@
 #include "server/request.h"
 
 #include "base/mem.h"
+#include "server/admin.h"
 
 /* Enough for hundreds of usual requests, or some of the largest. */
 #define POOL_MEMORY_MAX ((size_t)16 << 20)
 
 static size_t memory_of(const struct ifd_request *r)
 {
-    return sizeof(*r) + r->head.capacity + ifd_texts_memory(&r->decode.texts) +
-           r->ids_capacity * sizeof(*r->ids) +
+    return sizeof(*r) + r->head.capacity + r->admin_body.capacity +
+           ifd_texts_memory(&r->decode.texts) + r->ids_capacity * sizeof(*r->ids) +
            r->texts_capacity * (sizeof(*r->offsets) + sizeof(*r->results));
 }
 
 static void request_free(struct ifd_request *r)
 {
     ifd_buf_fini(&r->head);
+    ifd_buf_fini(&r->admin_body);
     ifd_decode_fini(&r->decode);
     ifd_free(r->ids);
     ifd_free(r->offsets);
@@ -40,6 +42,7 @@ struct ifd_request *ifd_request_take(struct ifd_request_pool *pool,
                                                .target_bytes = config->max_target_bytes,
                                                .body_bytes = config->max_body_bytes};
         ifd_buf_init(&r->head, 2 * (size_t)config->max_header_bytes);
+        ifd_buf_init(&r->admin_body, IFD_ADMIN_BODY_BYTES_MAX);
         ifd_http_init(&r->http, &limits, &r->head);
         ifd_decode_init(&r->decode, config->max_body_bytes, config->max_inputs);
     }
@@ -53,7 +56,13 @@ struct ifd_request *ifd_request_take(struct ifd_request_pool *pool,
     r->error.status = INFERD_OK;
     r->error.message[0] = '\0';
     r->allow = NULL;
-    r->began_ns = 0;
+    r->timeout_ms = 0;
+    r->retry_after_s = 0;
+    r->began_ns = r->parsed_ns = 0;
+    r->begun = false;
+    ifd_ident_clear(&r->ident);
+    r->mirror = NULL;
+    ifd_buf_reset(&r->admin_body);
     return r;
 }
 

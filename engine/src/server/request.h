@@ -13,10 +13,12 @@
 #include "sched/job.h"
 #include "server/codec.h"
 #include "server/http_parser.h"
+#include "server/ident.h"
 #include "server/server.h"
 
 struct ifd_conn;
 struct ifd_io;
+struct ifd_mirror;
 struct ifd_route;
 
 struct ifd_request {
@@ -31,9 +33,16 @@ struct ifd_request {
     struct ifd_buf head;
     struct ifd_decode decode;
     const struct ifd_route *route;
-    inferd_error error; /* the first refusal; status INFERD_OK: none */
-    const char *allow;  /* with METHOD_NOT_ALLOWED */
-    uint64_t began_ns;  /* first byte of the head */
+    inferd_error error;     /* the first refusal; status INFERD_OK: none */
+    const char *allow;      /* with METHOD_NOT_ALLOWED */
+    uint32_t timeout_ms;    /* from admission to the answer; 0 before admission */
+    unsigned retry_after_s; /* of a refusal; 0 = not known better than by its status */
+    uint64_t began_ns;      /* first byte of the head */
+    uint64_t parsed_ns;     /* the body is decoded */
+    bool begun;             /* outcome.h counts it as in flight */
+    struct ifd_ident ident;
+    struct ifd_buf admin_body; /* of an admin route; see admin.h */
+    struct ifd_mirror *mirror; /* chosen for the shadow; see shadow.h */
 
     int32_t *ids; /* [ids_capacity] */
     size_t ids_capacity;

@@ -4,8 +4,11 @@
 #include <string.h>
 
 #include "base/jsonout.h"
+#include "server/admin.h"
 #include "server/http_chars.h"
 #include "server/io.h"
+#include "server/metrics_page.h"
+#include "server/metrics_text.h"
 
 static int alive(struct ifd_io *io, struct ifd_buf *body)
 {
@@ -23,7 +26,11 @@ static int ready(struct ifd_io *io, struct ifd_buf *body)
         status = "warming";
     else if (ifd_server_readiness(io->server) != IFD_READY || !io->engine)
         status = "loading";
-    ifd_buf_printf(body, "{\"status\":\"%s\"}\n", status);
+    if (strcmp(status, "loading") == 0)
+        ifd_buf_printf(body, "{\"status\":\"loading\",\"progress\":%.2f}\n",
+                       ifd_loader_progress(&io->server->models.loader));
+    else
+        ifd_buf_printf(body, "{\"status\":\"%s\"}\n", status);
     return strcmp(status, "ready") == 0 ? 200 : 503;
 }
 
@@ -57,13 +64,13 @@ static void add_model(struct ifd_io *io, struct ifd_buf *body)
                    info.max_length, info.max_length_model);
 }
 
-static uint64_t sum(const struct ifd_server *s, size_t counter)
+/* Of a counter at `offset` in each I/O thread. */
+static uint64_t sum(const struct ifd_server *s, size_t offset)
 {
     uint64_t total = 0;
     for (unsigned i = 0; i < s->config.http_threads; i++)
-        total += atomic_load_explicit(
-            (const _Atomic uint64_t *)((const char *)&s->ios[i].counters + counter),
-            memory_order_relaxed);
+        total += atomic_load_explicit((const _Atomic uint64_t *)((const char *)&s->ios[i] + offset),
+                                      memory_order_relaxed);
     return total;
 }
 
@@ -86,23 +93,27 @@ static int info(struct ifd_io *io, struct ifd_buf *body)
                    c->batch_wait_us, c->max_queue, c->max_queue_tokens);
     ifd_buf_printf(body,
                    ",\"keepalive_timeout_ms\":%u,\"header_timeout_ms\":%u,\"body_timeout_ms\":%u,"
-                   "\"write_timeout_ms\":%u,\"request_timeout_ms\":%u,\"drain_delay_ms\":%u,"
+                   "\"write_timeout_ms\":%u,\"request_timeout_ms\":%u,"
+                   "\"max_queue_wait_ms\":%u,\"drain_delay_ms\":%u,"
                    "\"drain_timeout_ms\":%u}",
                    c->keepalive_timeout_ms, c->header_timeout_ms, c->body_timeout_ms,
-                   c->write_timeout_ms, c->request_timeout_ms, c->drain_delay_ms,
-                   c->drain_timeout_ms);
-#define SUM(field) (unsigned long long)sum(s, offsetof(struct ifd_io_counters, field))
+                   c->write_timeout_ms, c->request_timeout_ms, c->max_queue_wait_ms,
+                   c->drain_delay_ms, c->drain_timeout_ms);
+#define SUM(field) (unsigned long long)sum(s, offsetof(struct ifd_io, field))
     ifd_buf_printf(body,
                    ",\"counts\":{\"connections\":%llu,\"requests\":%llu,\"inputs\":%llu,"
                    "\"truncated_inputs\":%llu,\"answered_4xx\":%llu,\"answered_5xx\":%llu,"
                    "\"batches\":%llu,\"batched_inputs\":%llu,\"batched_tokens\":%llu,"
                    "\"refused\":%llu,\"expired\":%llu,\"cancelled\":%llu,"
+                   "\"dropped_inputs\":%llu,\"interruptions\":%llu,"
                    "\"queued_inputs\":%zu,\"queued_tokens\":%zu}}\n",
-                   SUM(connections), SUM(requests), SUM(inputs), SUM(truncated), SUM(answered_4xx),
-                   SUM(answered_5xx), (unsigned long long)stats.batches,
-                   (unsigned long long)stats.texts, (unsigned long long)stats.tokens,
-                   (unsigned long long)stats.refused, (unsigned long long)stats.expired,
-                   (unsigned long long)stats.cancelled, stats.queue_texts, stats.queue_tokens);
+                   SUM(counters.connections), SUM(counters.requests), SUM(metrics.inputs),
+                   SUM(metrics.truncated), SUM(counters.answered_4xx), SUM(counters.answered_5xx),
+                   (unsigned long long)stats.batches, (unsigned long long)stats.texts,
+                   (unsigned long long)stats.tokens, (unsigned long long)stats.refused,
+                   (unsigned long long)stats.expired, (unsigned long long)stats.cancelled,
+                   (unsigned long long)stats.dropped_texts, (unsigned long long)stats.interruptions,
+                   stats.queue_texts, stats.queue_tokens);
 #undef SUM
     return 200;
 }
@@ -115,18 +126,42 @@ static const struct ifd_route routes[] = {
     {.path = "/healthz", .allow = READ, .page = alive},
     {.path = "/livez", .allow = READ, .page = alive},
     {.path = "/readyz", .allow = READ, .page = ready},
+    {.path = "/metrics",
+     .allow = READ,
+     .page = ifd_metrics_page,
+     .media_type = IFD_METRICS_MEDIA_TYPE},
     {.path = "/info", .allow = READ, .page = info},
+    {.path = "/admin/models", .allow = READ, .page = ifd_admin_models_page, .needs_key = true},
+    {.path = "/admin/models/load", .allow = "POST", .admin = ifd_admin_load, .needs_key = true},
+    {.path = "/admin/models/shadow", .allow = "POST", .admin = ifd_admin_shadow, .needs_key = true},
+    {.path = "/admin/models/promote",
+     .allow = "POST",
+     .admin = ifd_admin_promote,
+     .needs_key = true},
+    {.path = "/admin/models/rollback",
+     .allow = "POST",
+     .admin = ifd_admin_rollback,
+     .needs_key = true},
+    {.path = "/admin/models/unload_candidate",
+     .allow = "POST",
+     .admin = ifd_admin_unload,
+     .needs_key = true},
     {.path = "/", .allow = READ, .page = index_page},
 };
 #define ROUTES (sizeof(routes) / sizeof(routes[0]))
 
+static bool is_there(const struct ifd_server *s, const struct ifd_route *route)
+{
+    return !route->needs_key || ifd_admin_is_on(s);
+}
+
 static int index_page(struct ifd_io *io, struct ifd_buf *body)
 {
-    (void)io;
     ifd_buf_printf(body, "{\"name\":\"inferd\",\"version\":\"%s\",\"routes\":[", INFERD_VERSION);
     for (size_t i = 0; i < ROUTES; i++)
-        ifd_buf_printf(body, "%s{\"path\":\"%s\",\"methods\":\"%s\"}", i ? "," : "", routes[i].path,
-                       routes[i].allow);
+        if (is_there(io->server, &routes[i]))
+            ifd_buf_printf(body, "%s{\"path\":\"%s\",\"methods\":\"%s\"}", i ? "," : "",
+                           routes[i].path, routes[i].allow);
     ifd_buf_add_str(body, "]}\n");
     return 200;
 }
@@ -168,13 +203,19 @@ static inferd_status check(struct ifd_request *r, inferd_error *err)
     for (size_t i = 0; i < ROUTES && !route; i++)
         if (ifd_http_path_is(h, routes[i].path) ||
             (h->path_size == 0 && strcmp(routes[i].path, "/") == 0))
-            route = &routes[i];
+            route = is_there(r->io->server, &routes[i]) ? &routes[i] : NULL;
+    r->route = route; /* also when the method is wrong: metrics name it */
     if (!method_is_known(h->method))
         return ifd_fail(err, INFERD_NOT_IMPLEMENTED, "the method %s is not known", h->method);
     if (!route)
         return ifd_fail(err, INFERD_NOT_FOUND, "there is no %.*s here; GET / lists the routes",
                         (int)(h->path_size < 100 ? h->path_size : 100),
                         ifd_http_target(h) + h->path_offset);
+    if (route->needs_key) { /* before anything else of the route is told */
+        inferd_status st = ifd_admin_authorize(r->io->server, h, err);
+        if (st)
+            return st;
+    }
     const bool reads = strcmp(h->method, "GET") == 0 || strcmp(h->method, "HEAD") == 0;
     if (route->page ? !reads : strcmp(h->method, "POST") != 0) {
         r->allow = route->allow;
@@ -184,9 +225,10 @@ static inferd_status check(struct ifd_request *r, inferd_error *err)
     if (h->expect_other)
         return ifd_fail(err, INFERD_EXPECTATION_FAILED,
                         "the only expectation that can be met is 100-continue");
-    r->route = route;
     if (route->page)
         return INFERD_OK;
+    if (route->admin && (!h->has_length || (!h->chunked && h->content_length == 0)))
+        return INFERD_OK; /* some take no argument; the others miss it themselves */
     if (!h->has_length)
         return ifd_fail(err, INFERD_LENGTH_REQUIRED,
                         "%s needs a body: send Content-Length or Transfer-Encoding: chunked",

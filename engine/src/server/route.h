@@ -15,6 +15,10 @@ struct ifd_route {
     const struct ifd_codec *codec; /* POST: classify what this codec decodes; or */
     int (*page)(struct ifd_io *io,
                 struct ifd_buf *body); /* GET and HEAD: appends, returns status */
+    const char *media_type;            /* of what `page` says; NULL = application/json */
+    /* POST: changes the server */
+    inferd_status (*admin)(struct ifd_io *io, struct ifd_request *r, inferd_error *err);
+    bool needs_key; /* only there with --admin-key-file, and for who has one of its keys */
 };
 
 /* Looks the request's head over: sets r->route, or r->error (and r->allow) with what is wrong with

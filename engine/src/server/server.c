@@ -4,6 +4,7 @@
  */
 #include "server/server.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,11 +14,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "server/admin.h"
 #include "server/io.h"
+#include "server/metrics_page.h"
+#include "server/process_stats.h"
 #include "server/server_state.h"
 
 /* Descriptors that are not connections: loops, listeners, standard streams, model files. */
 #define FILES_SPARE 128u
+#define LARGE_BLOCK_BYTES (256 << 10)
 /* Of max_length 0; see inferd_model_options. */
 #define MAX_LENGTH_DEFAULT 128u
 
@@ -32,89 +37,21 @@ static void set_phase(struct ifd_server *s, enum ifd_phase phase)
     if (phase <= ifd_server_phase(s))
         return;
     atomic_store_explicit(&s->phase, phase, memory_order_release);
+    if (phase >= IFD_CLOSING) /* nobody will use it, and somebody may wait for it */
+        ifd_loader_give_up(&s->models.loader);
     notify_all(s);
-}
-
-/* --- loading --- */
-
-/* Every request that passes the codec must fit into an empty queue, or it could never be served. */
-static inferd_status check_queue(const struct ifd_server_config *c, const inferd_model *model,
-                                 inferd_error *err)
-{
-    uint64_t most = (uint64_t)c->max_inputs * ifd_model_max_length(model);
-    if (most > c->max_queue_tokens)
-        return ifd_fail(
-            err, INFERD_INVALID_ARGUMENT,
-            "--max-queue-tokens %u could never take a request of --max-inputs %u texts of "
-            "%u tokens: raise it to %llu or lower --max-inputs or --max-length",
-            c->max_queue_tokens, c->max_inputs, ifd_model_max_length(model),
-            (unsigned long long)most);
-    return INFERD_OK;
-}
-
-static inferd_status load(struct ifd_server *s, struct ifd_engine **out, inferd_error *err)
-{
-    const struct ifd_server_config *c = &s->config;
-    const inferd_model_options options = {.struct_size = sizeof(options),
-                                          .dtype = c->dtype,
-                                          .tier = c->tier,
-                                          .max_length = c->max_length};
-    inferd_model *model = NULL;
-    struct ifd_engine *engine = NULL;
-    inferd_status status = inferd_model_open(c->model_dir, &options, &model, err);
-    if (status)
-        return status;
-    status = check_queue(c, model, err);
-    if (!status)
-        status = ifd_engine_create(model, s->threads, c->max_batch_tokens, c->max_batch_size,
-                                   &engine, err);
-    if (!status) {
-        atomic_store_explicit(&s->readiness, IFD_WARMING, memory_order_release);
-        status = ifd_engine_warm(engine, err);
-    }
-    inferd_model_release(model);
-    if (status)
-        ifd_engine_release(engine);
-    else
-        *out = engine;
-    return status;
-}
-
-static void *loader_main(void *arg)
-{
-    struct ifd_server *s = arg;
-    struct ifd_engine *engine = NULL;
-    inferd_error err = {.status = INFERD_OK};
-    if (load(s, &engine, &err) == INFERD_OK) {
-        pthread_mutex_lock(&s->lock);
-        s->engine = engine;
-        pthread_mutex_unlock(&s->lock);
-        atomic_store_explicit(&s->readiness, IFD_READY, memory_order_release);
-    } else {
-        s->load_error = err;
-        atomic_store_explicit(&s->readiness, IFD_LOAD_FAILED, memory_order_release);
-    }
-    notify_all(s);
-    return NULL;
-}
-
-static void join_loader(struct ifd_server *s)
-{
-    if (s->loader_joined)
-        return;
-    s->loader_joined = true;
-    pthread_join(s->loader, NULL);
 }
 
 static void say_ready(const struct ifd_server *s)
 {
     inferd_model_info info = {.struct_size = sizeof(info)};
-    inferd_model_get_info(ifd_engine_model(s->engine), &info);
+    const struct ifd_engine *engine = s->ios[0].engine;
+    inferd_model_get_info(ifd_engine_model(engine), &info);
     const double seconds = (double)(ifd_clock_ns() - s->began_ns) / 1e9;
     ifd_log(IFD_LOG_INFO, "ready", IFD_STR("url", s->url), IFD_F64("seconds", seconds),
-            IFD_STR("model", info.name), IFD_STR("dtype", info.dtype),
-            IFD_STR("cpu_tier", info.tier), IFD_U64("threads", s->threads),
-            IFD_U64("http_threads", s->config.http_threads),
+            IFD_STR("model", info.name), IFD_STR("digest", ifd_engine_label(engine)),
+            IFD_STR("dtype", info.dtype), IFD_STR("cpu_tier", info.tier),
+            IFD_U64("threads", s->threads), IFD_U64("http_threads", s->config.http_threads),
             IFD_U64("weight_bytes", info.weight_bytes));
     if (s->config.banner)
         fprintf(stderr, "ready in %.1f s: %s  (model %s, %s, cpu tier %s, %u thread%s)\n", seconds,
@@ -165,17 +102,29 @@ static void on_signal(uv_signal_t *handle, int signum)
         close_down(s);
 }
 
+/* The operator has changed files: the keys are read again, the active model's directory is loaded
+ * again. */
+static void on_hangup(uv_signal_t *handle, int signum)
+{
+    struct ifd_server *s = handle->data;
+    inferd_error err;
+    (void)signum;
+    ifd_admin_reread_keys(s);
+    if (ifd_models_reload(&s->models, &err))
+        ifd_log(IFD_LOG_WARN, "SIGHUP: the model is not loaded again",
+                IFD_STR("message", err.message));
+}
+
 void ifd_server_on_notify(struct ifd_server *s)
 {
+    ifd_models_on_notify(&s->models);
     const enum ifd_readiness readiness = ifd_server_readiness(s);
-    if (!s->loader_joined && (readiness == IFD_READY || readiness == IFD_LOAD_FAILED)) {
-        join_loader(s);
-        if (readiness == IFD_READY) {
-            say_ready(s);
-        } else {
-            s->outcome = s->load_error.status;
-            set_phase(s, IFD_KILLED);
-        }
+    if (readiness == IFD_READY && !s->told_ready) {
+        s->told_ready = true;
+        say_ready(s);
+    } else if (readiness == IFD_LOAD_FAILED && ifd_server_phase(s) < IFD_CLOSING) {
+        s->outcome = s->load_error.status;
+        set_phase(s, IFD_KILLED);
     }
     /* acquire: pairs with the release of the thread that finished last */
     if (!s->ios[0].finished || atomic_load_explicit(&s->ios_running, memory_order_acquire) > 0)
@@ -223,11 +172,12 @@ static inferd_status open_loops(struct ifd_server *s, inferd_error *err)
     uv_loop_t *loop = &s->ios[0].loop;
     int rc;
     if ((rc = uv_timer_init(loop, &s->drain)) || (rc = uv_signal_init(loop, &s->sigterm)) ||
-        (rc = uv_signal_init(loop, &s->sigint)) ||
+        (rc = uv_signal_init(loop, &s->sigint)) || (rc = uv_signal_init(loop, &s->sighup)) ||
+        (rc = uv_signal_start(&s->sighup, on_hangup, SIGHUP)) ||
         (rc = uv_signal_start(&s->sigterm, on_signal, SIGTERM)) ||
         (rc = uv_signal_start(&s->sigint, on_signal, SIGINT)))
         return ifd_fail(err, INFERD_IO, "cannot handle signals: %s", uv_strerror(rc));
-    s->drain.data = s->sigterm.data = s->sigint.data = s;
+    s->drain.data = s->sigterm.data = s->sigint.data = s->sighup.data = s;
     return INFERD_OK;
 }
 
@@ -254,7 +204,7 @@ static inferd_status start_thread(pthread_t *thread, void *(*main)(void *), void
 static inferd_status run(struct ifd_server *s, inferd_error *err)
 {
     unsigned started = 1;
-    inferd_status status = start_thread(&s->loader, loader_main, s, "the loader", err);
+    inferd_status status = ifd_models_start(&s->models, err);
     if (status)
         return status;
     atomic_store(&s->ios_running, s->config.http_threads);
@@ -275,7 +225,8 @@ static inferd_status run(struct ifd_server *s, inferd_error *err)
     ifd_io_run(&s->ios[0]);
     for (unsigned i = 1; i < started; i++)
         pthread_join(s->ios[i].thread, NULL);
-    join_loader(s);
+    ifd_models_stop(&s->models);
+    ifd_metrics_log_totals(s);
     return status;
 }
 
@@ -314,6 +265,14 @@ inferd_status ifd_server_run(const struct ifd_server_config *config, inferd_erro
     s->config = *config;
     s->threads = config->threads ? config->threads : ifd_cpu_budget();
     pthread_mutex_init(&s->lock, NULL);
+    ifd_load_signal_init(&s->load, s->threads, s->began_ns);
+    struct ifd_process_stats process;
+    ifd_process_stats_read(&process);
+    s->start_seconds = process.start_seconds;
+    ifd_models_init(&s->models, s);
+    /* Models come and go: their blocks go back to the system when they are freed. Left alone, glibc
+     * raises this threshold at the first free and keeps the next model's pages for ever. */
+    mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);
     signal(SIGPIPE, SIG_IGN); /* libuv writes without MSG_NOSIGNAL */
     raise_files(&s->config);
     const uint32_t longest = s->config.max_length ? s->config.max_length : MAX_LENGTH_DEFAULT;
@@ -325,10 +284,14 @@ inferd_status ifd_server_run(const struct ifd_server_config *config, inferd_erro
                                               .batch_texts = s->config.max_batch_size,
                                               .batch_wait_us = s->config.batch_wait_us,
                                               .queue_texts = s->config.max_queue,
-                                              .queue_tokens = s->config.max_queue_tokens};
+                                              .queue_tokens = s->config.max_queue_tokens,
+                                              .queue_wait_ns =
+                                                  s->config.max_queue_wait_ms * (uint64_t)1000000};
     s->ios = ifd_zalloc_array(s->config.http_threads, sizeof(*s->ios));
     if (!s->ios)
         status = ifd_fail(err, INFERD_NO_MEMORY, "no memory for the I/O threads");
+    if (!status)
+        status = ifd_admin_open(s, err);
     if (!status)
         status = open_loops(s, err);
     if (!status)
@@ -341,8 +304,10 @@ inferd_status ifd_server_run(const struct ifd_server_config *config, inferd_erro
     ifd_sched_free(s->sched);
     for (unsigned i = 0; s->ios && i < s->config.http_threads; i++)
         ifd_io_fini(&s->ios[i]);
-    ifd_engine_release(s->engine);
+    ifd_models_fini(&s->models);
+    ifd_admin_keys_fini(&s->admin_keys);
     ifd_free(s->ios);
+    ifd_load_signal_fini(&s->load);
     pthread_mutex_destroy(&s->lock);
     ifd_free(s);
     return status;

@@ -8,10 +8,10 @@
  *     inferd_status status = ifd_server_run(&c, &err);
  *
  * ifd_server_run opens the listener at once, loads the model on a thread of its own, serves until
- * SIGTERM or SIGINT, answers what is in flight, and returns. It belongs to the main thread of a
- * process: it installs handlers for those two signals for the time that it runs, ignores SIGPIPE,
- * and raises the soft limit of open files. ifd_log_init must have run before. docs/server.md has
- * the threads, the limits and the status codes.
+ * SIGTERM or SIGINT, answers what is in flight, and returns; SIGHUP loads the model again. It
+ * belongs to the main thread of a process: it installs handlers for those signals for the time that
+ * it runs, ignores SIGPIPE, and raises the soft limit of open files. ifd_log_init must have run
+ * before. docs/server.md has the threads, the limits and the status codes.
  */
 #ifndef IFD_SERVER_SERVER_H
 #define IFD_SERVER_SERVER_H
@@ -59,9 +59,15 @@ struct ifd_server_config {
     uint32_t header_timeout_ms;    /* 1..86400000: from the first byte of a head to its last */
     uint32_t body_timeout_ms;    /* 1..86400000: from the end of the head to the end of the body */
     uint32_t write_timeout_ms;   /* 1..86400000: to take an answer */
-    uint32_t request_timeout_ms; /* 1..86400000: from admission to the answer; 504 after it */
+    uint32_t request_timeout_ms; /* 1..86400000: from admission to the answer, unless the request
+                                  * asks for less; 429 if it cannot be met, 504 after it */
+    uint32_t max_queue_wait_ms;  /* 0..86400000: longest estimated wait in the queue; 0 = no bound
+                                  * but the request's time-out */
     uint32_t drain_delay_ms;     /* 0..86400000: from SIGTERM to the closing of the listener */
     uint32_t drain_timeout_ms;   /* 1..86400000: then, for what is in flight */
+
+    const char *admin_key_file; /* who may use /admin; NULL = nobody, and there is no /admin */
+    bool load_at_full_priority; /* models that are swapped in; false: at idle priority */
 
     bool access_log; /* one line per request */
     bool banner; /* print "ready in 0.2 s: http://..." on stderr; default: if it is a terminal */

@@ -3,7 +3,7 @@
  * server_state.h - what the threads of one server share. Internal to the room.
  *
  * Threads: I/O threads 0 (the one that called ifd_server_run; it has the signals) to n - 1, the
- * scheduler's workers, and a loader that ends when the model is ready. Each field names its rule.
+ * scheduler's workers, and the loader (loader.h). Each field names its rule.
  */
 #ifndef IFD_SERVER_SERVER_STATE_H
 #define IFD_SERVER_SERVER_STATE_H
@@ -16,6 +16,9 @@
 
 #include "sched/engine.h"
 #include "sched/sched.h"
+#include "server/load_signal.h"
+#include "server/admin_keys.h"
+#include "server/models.h"
 #include "server/server.h"
 
 struct ifd_io;
@@ -37,22 +40,26 @@ struct ifd_server {
     uint64_t began_ns;
     char url[96];
     struct ifd_sched *sched;
-    struct ifd_io *ios; /* [config.http_threads] */
+    struct ifd_io *ios;   /* [config.http_threads] */
+    double start_seconds; /* of the process, since the epoch; negative: not known */
 
-    _Atomic int readiness; /* enum ifd_readiness; written by the loader */
-    _Atomic int phase;     /* enum ifd_phase; written by I/O thread 0 */
+    struct ifd_load_signal load;    /* has its own lock */
+    _Atomic uint64_t model_load_ns; /* of the active model; 0 until there is one */
+
+    _Atomic int
+        readiness;     /* enum ifd_readiness; written by the loader (WARMING) and I/O thread 0 */
+    _Atomic int phase; /* enum ifd_phase; written by I/O thread 0 */
     _Atomic unsigned ios_running;
     _Atomic uint64_t dropped; /* requests cut off */
 
+    struct ifd_models models; /* has its own rules */
     pthread_mutex_t lock;
-    struct ifd_engine *engine; /* lock; one reference; NULL until ready */
-    inferd_error
-        load_error; /* the loader's until readiness is IFD_LOAD_FAILED, then I/O thread 0's */
+    struct ifd_admin_keys admin_keys; /* lock */
 
     /* I/O thread 0 */
-    pthread_t loader;
-    bool loader_joined;
-    uv_signal_t sigterm, sigint;
+    inferd_error load_error; /* of the first load */
+    bool told_ready;
+    uv_signal_t sigterm, sigint, sighup;
     uv_timer_t drain;
     inferd_status outcome;
 };
@@ -69,7 +76,8 @@ static inline enum ifd_readiness ifd_server_readiness(const struct ifd_server *s
     return (enum ifd_readiness)atomic_load_explicit(&s->readiness, memory_order_acquire);
 }
 
-/* I/O thread 0 was notified: the loader has ended, or another I/O thread has. */
+/* I/O thread 0 was notified: the loader has something to report, or another I/O thread has ended.
+ */
 void ifd_server_on_notify(struct ifd_server *s);
 
 #endif

@@ -224,9 +224,10 @@ class ServerCase(unittest.TestCase):
         self.assertEqual(answer.headers["content-type"], "application/json")
         error = answer.json["error"]
         self.assertEqual(list(answer.json), ["error"])
-        self.assertEqual(set(error), {"code", "type", "message"})
+        self.assertEqual(set(error), {"code", "type", "message", "request_id"})
         self.assertEqual(error["code"], status)
         self.assertEqual(error["type"], kind)
+        self.assertEqual(error["request_id"], answer.headers["x-request-id"])
         self.assertIn(part, error["message"])
 
     def assert_usable(self, s: socket.socket, r: Reader) -> None:

@@ -41,7 +41,8 @@ class Errors(ServerCase):
         (b'{"inputs":"a","inputs":"a"}', 400, "invalid_request", "twice"),
         (b'{"inputs":"a","text":"a"}', 400, "invalid_request", "both"),
         (b'{"input":"a"}', 400, "invalid_request", "unknown key \"input\""),
-        (b'{"text":"a","parameters":{}}', 400, "invalid_request", "unknown key \"parameters\""),
+        (b'{"text":"a","parameters":{"top":1}}', 400, "invalid_request", "unknown key \"top\""),
+        (b'{"text":"a","parameters":{"timeout_ms":0}}', 400, "invalid_request", "1 to 86400000"),
         (deep(63), 400, "invalid_request", "inputs[0] must be a string, not a list"),
         (deep(64), 400, "invalid_json", ""),  # with the object: 65
         (b'{"inputs":[3', 400, "invalid_json", ""),

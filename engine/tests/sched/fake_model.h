@@ -23,9 +23,13 @@ struct inferd_model {
 struct ifd_scratch {
     size_t tokens_max, texts_max;
     _Atomic bool busy; /* two threads in one scratch would be seen */
+    ifd_pause_fn *pause;
+    void *pause_arg;
 };
 
-static _Atomic uint64_t fake_delay_ns; /* per batch */
+#define FAKE_STEPS 4u
+static _Atomic uint64_t fake_delay_ns; /* per batch, in FAKE_STEPS steps */
+static _Atomic bool fake_deaf;         /* positive control: no pause between the steps */
 static _Atomic bool fake_mixes_up;     /* positive control: text i gets the logits of text 0 */
 static _Atomic uint64_t fake_batches;
 static _Atomic size_t fake_texts_most; /* of any batch */
@@ -106,6 +110,12 @@ void ifd_scratch_free(struct ifd_scratch *s)
     ifd_free(s);
 }
 
+void ifd_scratch_set_pause(struct ifd_scratch *s, ifd_pause_fn *pause, void *arg)
+{
+    s->pause = pause;
+    s->pause_arg = arg;
+}
+
 void ifd_forward(struct ifd_scratch *s, const struct ifd_ragged *batch, float *logits)
 {
     IFD_ASSERT(!atomic_exchange(&s->busy, true));
@@ -114,11 +124,15 @@ void ifd_forward(struct ifd_scratch *s, const struct ifd_ragged *batch, float *l
     fake_batches++;
     if (batch->texts > fake_texts_most)
         fake_texts_most = batch->texts;
-    uint64_t ns = fake_delay_ns;
-    if (ns) {
-        struct timespec t = {.tv_sec = (time_t)(ns / 1000000000u),
-                             .tv_nsec = (long)(ns % 1000000000u)};
-        nanosleep(&t, NULL);
+    const uint64_t ns = fake_delay_ns / FAKE_STEPS;
+    for (unsigned step = 0; step < FAKE_STEPS; step++) {
+        if (ns) {
+            struct timespec t = {.tv_sec = (time_t)(ns / 1000000000u),
+                                 .tv_nsec = (long)(ns % 1000000000u)};
+            nanosleep(&t, NULL);
+        }
+        if (s->pause && !fake_deaf)
+            s->pause(s->pause_arg);
     }
     for (size_t i = 0; i < batch->texts; i++) {
         size_t from = fake_mixes_up ? 0 : i;

@@ -291,8 +291,9 @@ static void cancelled_and_expired_work_is_not_computed(void **state)
     ifd_engine_release(engine);
 }
 
-/* Two jobs 5 ms apart on one worker: how many batches, and how long the first waited. */
-static uint64_t batches_of_two(uint32_t wait_us, uint64_t *waited_ns)
+/* Two jobs 5 ms apart on one worker: how many batches, and how long the first waited. Before them,
+ * `earlier` jobs one after the other, so that more are expected. */
+static uint64_t batches_of_two(uint32_t wait_us, unsigned earlier, uint64_t *waited_ns)
 {
     struct ifd_sched_options o = options_of(1);
     o.batch_wait_us = wait_us;
@@ -302,6 +303,15 @@ static uint64_t batches_of_two(uint32_t wait_us, uint64_t *waited_ns)
     assert_ok(ifd_sched_create(&o, &sched, &err), err);
     uint32_t seed = 7;
     struct record *r = test_calloc(2, sizeof(*r));
+    for (unsigned i = 0; i < earlier; i++) {
+        fill(&r[0], engine, 8, &seed);
+        for (uint32_t t = 0; t <= 8; t++)
+            r[0].offsets[t] = 8 * t; /* 64 tokens: full, so it does not wait */
+        assert_ok(ifd_sched_submit(sched, &r[0].job, &err), err);
+        wait_done(&r[0]);
+    }
+    struct ifd_sched_stats before;
+    ifd_sched_get_stats(sched, &before);
     fill(&r[0], engine, 1, &seed);
     fill(&r[1], engine, 1, &seed);
     assert_ok(ifd_sched_submit(sched, &r[0].job, &err), err);
@@ -315,17 +325,20 @@ static uint64_t batches_of_two(uint32_t wait_us, uint64_t *waited_ns)
     test_free(r);
     ifd_sched_free(sched);
     ifd_engine_release(engine);
-    return stats.batches;
+    return stats.batches - before.batches;
 }
 
 static void a_batch_waits_only_when_told(void **state)
 {
     (void)state;
     uint64_t waited;
-    assert_int_equal(batches_of_two(0, &waited), 2);
+    assert_int_equal(batches_of_two(0, 50, &waited), 2);
     assert_true(waited < 100000000);
-    assert_int_equal(batches_of_two(200000, &waited), 1);
+    assert_int_equal(batches_of_two(200000, 50, &waited), 1);
     assert_true(waited >= 190000000);
+    /* and only when it can help: the first job of all knows of no others */
+    assert_int_equal(batches_of_two(200000, 0, &waited), 2);
+    assert_true(waited < 100000000);
 
     /* a full batch does not wait, and a stop ends the waiting */
     struct ifd_sched_options o = options_of(1);
@@ -373,6 +386,93 @@ static void idle_workers_share_one_large_job(void **state)
     wait_done(r);
     assert_int_equal(fake_batches - batches, 2);
     assert_int_equal(differences(r), 0);
+    fake_delay_ns = 0;
+    test_free(r);
+    ifd_sched_free(sched);
+    ifd_engine_release(engine);
+}
+
+/* A large job runs on the only worker for 400 ms; how long does a small one that comes then take?
+ */
+static uint64_t small_beside_large_ns(bool background)
+{
+    struct ifd_sched_options o = options_of(1);
+    o.batch_tokens = 1000;
+    o.batch_texts = 64;
+    struct ifd_sched *sched;
+    inferd_error err;
+    struct ifd_engine *engine = engine_of(&o);
+    assert_ok(ifd_sched_create(&o, &sched, &err), err);
+    uint32_t seed = 12;
+    struct record *r = test_calloc(2, sizeof(*r));
+    fill(&r[0], engine, background ? 2 : 40, &seed);
+    fill(&r[1], engine, 1, &seed);
+    r[0].job.background = background;
+    fake_delay_ns = 400000000;
+    assert_ok(ifd_sched_submit(sched, &r[0].job, &err), err);
+    usleep(20000);
+    fake_delay_ns = 0; /* of batches that begin from now on */
+    assert_ok(ifd_sched_submit(sched, &r[1].job, &err), err);
+    wait_done(&r[1]);
+    uint64_t ns = r[1].job.finished_ns - r[1].job.queued_ns;
+    bool inside = !r[0].done;
+    wait_done(&r[0]);
+    assert_int_equal(differences(&r[0]) + differences(&r[1]), 0);
+    struct ifd_sched_stats stats;
+    ifd_sched_get_stats(sched, &stats);
+    assert_int_equal(stats.interruptions, inside);
+    test_free(r);
+    ifd_sched_free(sched);
+    ifd_engine_release(engine);
+    return ns;
+}
+
+static void small_jobs_go_between_the_steps_of_large_ones(void **state)
+{
+    (void)state;
+    assert_true(small_beside_large_ns(false) < 250000000); /* one step of four, not all of them */
+    assert_true(small_beside_large_ns(true) < 250000000);
+    fake_deaf = true; /* positive control: without pauses it waits for the large one's end */
+    uint64_t ns = small_beside_large_ns(false);
+    fake_deaf = false;
+    assert_true(ns > 300000000);
+}
+
+static void what_cannot_be_done_in_time_is_refused_at_once(void **state)
+{
+    (void)state;
+    struct ifd_sched_options o = options_of(1);
+    o.queue_wait_ns = 150000000;
+    struct ifd_sched *sched;
+    inferd_error err;
+    struct ifd_engine *engine = engine_of(&o);
+    assert_ok(ifd_sched_create(&o, &sched, &err), err);
+    uint32_t seed = 13;
+    struct record *r = test_calloc(20, sizeof(*r));
+    fake_delay_ns = 20000000;
+    for (unsigned i = 0; i < 3; i++) { /* learn the rate */
+        fill(&r[i], engine, 8, &seed);
+        assert_ok(ifd_sched_submit(sched, &r[i].job, &err), err);
+        wait_done(&r[i]);
+    }
+    unsigned accepted = 0;
+    inferd_status last = INFERD_OK;
+    for (unsigned i = 3; i < 20; i++) {
+        fill(&r[i], engine, 8, &seed);
+        last = ifd_sched_submit(sched, &r[i].job, &err);
+        accepted += last == INFERD_OK;
+        if (last)
+            break;
+    }
+    assert_int_equal(last, INFERD_OVERLOADED);
+    assert_non_null(strstr(err.message, "--max-queue-wait 150 ms"));
+    assert_true(accepted >= 3 && accepted <= 14); /* about 150 ms of batches of 20 ms */
+    struct record *late = &r[19];
+    fill(late, engine, 1, &seed);
+    late->job.deadline_ns = ifd_clock_ns() + 5000000;
+    assert_fails(ifd_sched_submit(sched, &late->job, &err), INFERD_OVERLOADED, err, "allows");
+    assert_true(late->job.retry_ns > 0);
+    ifd_sched_stop(sched);
     fake_delay_ns = 0;
     test_free(r);
     ifd_sched_free(sched);
@@ -469,6 +569,8 @@ int main(void)
         cmocka_unit_test(cancelled_and_expired_work_is_not_computed),
         cmocka_unit_test(a_batch_waits_only_when_told),
         cmocka_unit_test(idle_workers_share_one_large_job),
+        cmocka_unit_test(small_jobs_go_between_the_steps_of_large_ones),
+        cmocka_unit_test(what_cannot_be_done_in_time_is_refused_at_once),
         cmocka_unit_test(the_way_of_a_job_allocates_nothing),
         cmocka_unit_test(unusable_jobs_and_options_are_refused),
         cmocka_unit_test(creation_survives_want_of_memory),

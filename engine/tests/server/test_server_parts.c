@@ -84,7 +84,7 @@ static void answers_have_their_headers(void **state)
                                   "Content-Length: 12\r\nDate: D\r\n\r\n");
     ifd_buf_reset(&out);
     r = (struct ifd_response){
-        .status = 405, .media_type = "m", .allow = "POST", .retry_after = true, .date = "D"};
+        .status = 405, .media_type = "m", .allow = "POST", .retry_after_s = 1, .date = "D"};
     ifd_response_head(&out, &r);
     ifd_buf_add_char(&out, '\0');
     assert_string_equal(out.data, "HTTP/1.1 405 Method Not Allowed\r\nContent-Type: m\r\n"
@@ -101,7 +101,7 @@ static void errors_have_one_shape(void **state)
         struct ifd_buf out;
         inferd_error err = {.status = (inferd_status)s, .message = "say \"why\""};
         ifd_buf_init(&out, 4096);
-        ifd_response_error(&out, &err);
+        ifd_response_error(&out, &err, NULL);
         ifd_buf_add_char(&out, '\0');
         char want[300];
         snprintf(want, sizeof(want),
@@ -120,7 +120,7 @@ static void errors_have_one_shape(void **state)
     struct ifd_buf out;
     inferd_error silent = {.status = INFERD_LOADING, .message = ""};
     ifd_buf_init(&out, 4096);
-    ifd_response_error(&out, &silent);
+    ifd_response_error(&out, &silent, NULL);
     ifd_buf_add_char(&out, '\0');
     assert_non_null(strstr(out.data, inferd_status_text(INFERD_LOADING)));
     ifd_buf_fini(&out);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * metrics_page.h - GET /metrics: adds up what the threads have counted. docs/metrics.md lists it.
+ */
+#ifndef IFD_SERVER_METRICS_PAGE_H
+#define IFD_SERVER_METRICS_PAGE_H
+
+#include "server/io.h"
+
+/* A route's page: appends, returns 200. Any I/O thread; takes the scheduler's lock for an instant
+ * and stops nobody. Some 60 KB of text, under a millisecond, whatever the connections. */
+int ifd_metrics_page(struct ifd_io *io, struct ifd_buf *body);
+/* One log line: how all requests ended. After the I/O threads have ended, so it is exact. */
+void ifd_metrics_log_totals(const struct ifd_server *s);
+
+#endif
