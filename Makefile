@@ -63,7 +63,7 @@ bench-kernels: ## GFLOP/s per shape and tier beside this core's measured peak
 	@scripts/build.sh $(BUILD) -DIFD_TESTS=ON
 	@$(BUILD)/bench/bench_kernels
 
-bench-serving: build ## The server under load: SCRIPT=overhead, overload, fairness, idle or memory
+bench-serving: build ## The server under load: SCRIPT=overhead, overload, fairness, swap, drain, ...
 	@scripts/bench-serving.sh $(SCRIPT) $(ARGS)
 
 model: ## Train the default model again (own venv; TRAIN=train.tsv, hours on two cores)

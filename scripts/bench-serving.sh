@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 name=${1:-overhead}
 shift || true
-[ -f "engine/bench/serving/$name.py" ] || { echo "bench-serving: no script '$name'; there are overhead, overload, fairness, idle and memory" >&2; exit 2; }
+[ -f "engine/bench/serving/$name.py" ] || { echo "bench-serving: no script '$name'; there are overhead, overload, fairness, swap, drain, cancel, idle, memory and law" >&2; exit 2; }
 case "$*" in
   *--peer*) scripts/venv.sh peer engine/bench/serving/requirements-peer.txt >/dev/null ;;
 esac

@@ -2,8 +2,8 @@
 """Thousands of connections that cost a client nothing, held by a process of their own.
 
   idle   keep-alive after one answered request
-  head   a head that arrives a byte a second
-  body   a body that does
+  head   a head of which a byte arrives now and then
+  body   a body that does the same
 
 What the server ends is opened again a moment later, so their number stays. Sources are spread over
 127.0.0.2 and up: one address has too few ports for all that are closed and opened.
@@ -35,13 +35,14 @@ BODY = b'{"inputs":["' + b"x" * 3900
 class Member:
     def __init__(self, kind: str):
         self.kind, self.sock, self.sent, self.answer, self.leaves = kind, None, 0, b"", False
+        self.order = 0  # of the one entry in `due` that counts
 
 
 class Crowd:
     """In the crowd's process."""
 
-    def __init__(self, port: int, counts):
-        self.port, self.counts = port, counts
+    def __init__(self, port: int, interval_s: float, counts):
+        self.port, self.interval_s, self.counts = port, interval_s, counts
         self.selector = selectors.DefaultSelector()
         self.members: dict[str, list[Member]] = {k: [] for k in KINDS}
         self.due: list[tuple[float, int, Member]] = []  # when a member is to be opened or to send
@@ -50,6 +51,7 @@ class Crowd:
 
     def later(self, m: Member, seconds: float) -> None:
         self.order += 1
+        m.order = self.order
         heapq.heappush(self.due, (time.monotonic() + seconds, self.order, m))
 
     def count(self, name: str) -> None:
@@ -79,7 +81,7 @@ class Crowd:
         self.selector.register(s, selectors.EVENT_READ, m)
         self.count("opened")
         if m.kind != "idle":
-            self.later(m, self.draw.random())
+            self.later(m, self.interval_s * self.draw.random())
 
     def close(self, m: Member) -> None:
         if m.sock:
@@ -90,8 +92,7 @@ class Crowd:
     def ended(self, m: Member) -> None:
         self.count("ended_after_408" if m.answer.startswith(b"HTTP/1.1 408") else "ended")
         self.close(m)
-        if m.kind == "idle":  # a slow one is opened at the time of its next byte
-            self.later(m, 1.0)
+        self.later(m, 0.2)
 
     def act(self, m: Member) -> None:
         if m.leaves:
@@ -105,7 +106,8 @@ class Crowd:
             m.sent = min(m.sent + 1, len(source) - 1)
         except OSError:
             self.ended(m)
-        self.later(m, 1.0)
+            return
+        self.later(m, self.interval_s)
 
     def read(self, m: Member) -> None:
         try:
@@ -132,7 +134,9 @@ class Crowd:
     def turn(self) -> None:
         now = time.monotonic()
         while self.due and self.due[0][0] <= now:
-            self.act(heapq.heappop(self.due)[2])
+            _, order, member = heapq.heappop(self.due)
+            if order == member.order:
+                self.act(member)
         wait = min(0.05, max(0.0, self.due[0][0] - now)) if self.due else 0.05
         for key, _ in self.selector.select(wait):
             if key.data.sock is key.fileobj:
@@ -142,11 +146,11 @@ class Crowd:
         return sum(m.sock is not None for m in self.members[kind])
 
 
-def _live(port: int, want, have, counts, parent: int) -> None:
+def _live(port: int, interval_s: float, want, have, counts, parent: int) -> None:
     import os
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    crowd = Crowd(port, counts)
+    crowd = Crowd(port, interval_s, counts)
     said = time.monotonic()
     while os.getppid() == parent:
         for i, kind in enumerate(KINDS):
@@ -160,15 +164,16 @@ def _live(port: int, want, have, counts, parent: int) -> None:
 
 
 class CrowdProcess:
-    """The handle in the script. `with CrowdProcess(port) as c: c.be(idle=1000)`"""
+    """The handle in the script. `with CrowdProcess(port) as c: c.be(idle=1000)`. A slow member sends a
+    byte every interval_s."""
 
-    def __init__(self, port: int):
+    def __init__(self, port: int, interval_s: float = 10.0):
         import os
         self.want = multiprocessing.Array("q", len(KINDS), lock=False)
         self.have_now = multiprocessing.Array("q", len(KINDS), lock=False)
         self.counts_now = multiprocessing.Array("q", len(COUNTS), lock=False)
         self.process = multiprocessing.Process(
-            target=_live, args=(port, self.want, self.have_now, self.counts_now, os.getpid()), daemon=True)
+            target=_live, args=(port, interval_s, self.want, self.have_now, self.counts_now, os.getpid()), daemon=True)
         self.process.start()
 
     def set(self, **numbers: int) -> None:

@@ -6,9 +6,11 @@ Phases, each with the same closed-loop load and with /healthz and /metrics asked
 
   alone       nothing else
   idle        10,000 keep-alive connections that have had one answer
-  idle+slow   those, 2,000 heads and 2,000 bodies that arrive a byte a second
+  idle+slow   those, 2,000 heads and 2,000 bodies that arrive a byte every --slow-interval seconds (10, as
+             slowhttptest does), and are opened again when the server ends them
   alone again after all have gone: the control for a machine that changed meanwhile
 
+The crowd lives on the same cores: what its processor time takes from the server is shown beside.
 Memory of an idle connection is the growth of the server's resident memory over their number, without
 load. A probe that the server does not have (404) is shown as absent.
 """
@@ -32,8 +34,9 @@ def probe_of(f: dict) -> dict:
             "p50_ms": None if absent else serving.time_of(f, "ok_latency_ms", "p50")}
 
 
-def phase(args, server: serving.Inferd, name: str) -> dict:
+def phase(args, server: serving.Inferd, crowd: CrowdProcess, name: str) -> dict:
     serving.step(name)
+    crowd_cpu = serving.cpu_s(crowd.process.pid)
     probes = [serving.start_bench(args.binary, server.url + path, method="GET", rate=10, connections=4,
                                   duration=f"{args.seconds}s", report_interval=0) for path in PROBES]
     try:
@@ -48,6 +51,7 @@ def phase(args, server: serving.Inferd, name: str) -> dict:
     server.check()
     return {"ok_per_s": f["ok_per_s"], "p99_ms": serving.time_of(f, "ok_latency_ms", "p99"), "refused": f["refused"],
             "other": serving.bad(f), "failures": serving.failures(f), "probes": asked,
+            "crowd_cpu": (serving.cpu_s(crowd.process.pid) - crowd_cpu) / f["elapsed_s"],
             "rss_bytes": serving.rss_bytes(server.pid), "fds": serving.fd_count(server.pid)}
 
 
@@ -62,19 +66,19 @@ def settled_rss(server: serving.Inferd) -> int:
 
 def measure(args, server: serving.Inferd) -> dict:
     phases = {}
-    with CrowdProcess(int(server.url.rsplit(":", 1)[1])) as crowd:
-        phases["alone"] = phase(args, server, "alone")
+    with CrowdProcess(int(server.url.rsplit(":", 1)[1]), args.slow_interval) as crowd:
+        phases["alone"] = phase(args, server, crowd, "alone")
         before = settled_rss(server)
         crowd.be(idle=args.idle)
         held = settled_rss(server)
         connected = crowd.have()["idle"]
-        phases["idle"] = phase(args, server, "idle")
+        phases["idle"] = phase(args, server, crowd, "idle")
         crowd.be(head=args.slow_heads, body=args.slow_bodies)
-        phases["idle+slow"] = phase(args, server, "idle+slow")
+        phases["idle+slow"] = phase(args, server, crowd, "idle+slow")
         have, counts = crowd.have(), crowd.counts()
         crowd.be(idle=0, head=0, body=0)
         time.sleep(1.0)
-        phases["alone again"] = phase(args, server, "alone again")
+        phases["alone again"] = phase(args, server, crowd, "alone again")
         after = settled_rss(server)
     alone = max(phases["alone"]["ok_per_s"], phases["alone again"]["ok_per_s"])
     return {"phases": phases, "crowd": {"connected": have, **counts},
@@ -90,6 +94,7 @@ def run() -> None:
     p.add_argument("--idle", type=int, default=10000)
     p.add_argument("--slow-heads", type=int, default=2000)
     p.add_argument("--slow-bodies", type=int, default=2000)
+    p.add_argument("--slow-interval", type=float, default=10.0, help="seconds between two bytes of a slow one")
     p.add_argument("--connections", type=int, default=32, help="of the load")
     p.add_argument("--seconds", type=float, default=20.0, help="of one phase")
     args = p.parse_args()
@@ -98,10 +103,10 @@ def run() -> None:
         with serving.Inferd(args.binary, serving.model_of(args, Path(where)), "--keepalive-timeout", "3600",
                             *args.server) as server:
             r = measure(args, server)
-    head = ["", "ok/s", "p99 ms", "not ok"] + [f"{path} worst ms" for path in PROBES] + ["RSS MiB", "open files"]
+    head = ["", "ok/s", "p99 ms", "not ok"] + [f"{path} worst ms" for path in PROBES] + ["RSS MiB", "open files", "crowd's cores"]
     serving.table(head, [[n, f["ok_per_s"], f["p99_ms"], f["refused"] + f["other"]] +
                          ["absent" if f["probes"][path]["absent"] else f["probes"][path]["worst_ms"] for path in PROBES] +
-                         [f["rss_bytes"] / 2 ** 20, f["fds"]] for n, f in r["phases"].items()])
+                         [f["rss_bytes"] / 2 ** 20, f["fds"], f["crowd_cpu"]] for n, f in r["phases"].items()])
     print(f"memory of an idle connection: {r['rss_per_idle_connection']:.0f} bytes; crowd {r['crowd']}")
     print("goodput beside alone: " + ", ".join(f"{k} {v:.2f}" for k, v in r["goodput_ratio"].items()))
     serving.finish(args, "idle", r)

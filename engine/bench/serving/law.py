@@ -12,6 +12,7 @@ both books and exits 1 at the first difference of one. Loopback only; bounded by
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import sys
 import tempfile
@@ -55,8 +56,10 @@ def main() -> int:
     p.add_argument("--clients", type=int, default=8, help="connections at a time, of each process")
     p.add_argument("--model", help="a model directory; default: a small one made for it")
     p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--json", type=Path, help="write the figures there too")
     a = p.parse_args()
     faults = 0
+    figures: dict = {"requests": a.requests}
     with tempfile.TemporaryDirectory() as where:
         model = a.model or zero_model.make(Path(where) / "small", MODEL, 32, 64, 2)
         server = Server("--threads", "1", "--http-threads", "2", "--request-timeout", "0.004", "--max-queue", "140",
@@ -78,6 +81,8 @@ def main() -> int:
                 print(f"  the server ({scrapes} scrapes among ok): " + ", ".join(f"{o} {n}" for o, n in by.items()))
                 found = prometheus.law_breaches(after) + law_client.differences(books, before, after, scrapes)
                 faults += len(found)
+                figures["some vanish" if vanish else "none vanishes"] = {"clients": dict(books), "server": by,
+                                                                          "scrapes": scrapes, "broken": found}
                 print("\n".join(f"  BROKEN: {f}" for f in found) or "  equal")
                 books["sent"] += 1  # the control: a comparison that sees nothing is worth nothing
                 if not law_client.differences(books, before, after, scrapes):
@@ -87,6 +92,8 @@ def main() -> int:
             print(f"the log's totals: {server.events('totals')[0]}; exit status {code}")
         finally:
             server.close()
+    if a.json:
+        a.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return 1 if faults else 0
 
 
