@@ -190,7 +190,7 @@ static int bench_forward(const struct ifd_kernels *kernels, unsigned threads, do
     inferd_error err;
     struct ifd_scratch *scratch = NULL;
     struct ifd_team *team = NULL;
-    w = random_weights_new(&minilm, kernels, 1);
+    w = random_weights_new(&minilm, kernels, IFD_DTYPE_FP32, 1);
     uint64_t *ns = ifd_zalloc_array(RUNS_MAX, sizeof(*ns));
     if (!ns || (threads > 1 && ifd_team_create(threads, &team, &err)) ||
         ifd_scratch_create(w, TEXT_TOKENS * TEXTS_MAX, TEXTS_MAX, team, &scratch, &err)) {

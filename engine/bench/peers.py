@@ -48,7 +48,7 @@ class Inferd:
     def __init__(self, library: Path, model: Path, threads: int, tier: str | None):
         self.lib = ctypes.CDLL(str(library))
         self.error = Error()
-        options = ModelOptions(ctypes.sizeof(ModelOptions), None, tier.encode() if tier else None, 0)
+        options = ModelOptions(ctypes.sizeof(ModelOptions), b"fp32", tier.encode() if tier else None, 0)
         self.model, self.session = ctypes.c_void_p(), ctypes.c_void_p()
         self.check(self.lib.inferd_model_open(str(model).encode(), ctypes.byref(options), ctypes.byref(self.model), ctypes.byref(self.error)))
         session = SessionOptions(ctypes.sizeof(SessionOptions), threads, 0)

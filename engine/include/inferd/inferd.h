@@ -104,8 +104,10 @@ typedef struct inferd_session inferd_session;
  * you need: zero and NULL fields mean their default, so new fields stay compatible. */
 typedef struct inferd_model_options {
     size_t struct_size;
-    const char *dtype; /* "fp32" (default): the arithmetic of the forward pass */
-    const char *tier;  /* "ref", "avx2", "avx512", NULL = $INFERD_CPU, else the best of this CPU */
+    const char *dtype; /* arithmetic of the forward pass: "fp32" (exact), "bf16", "int8"; "auto" or
+                        * NULL: int8 */
+    const char *tier;  /* CPU instructions: "ref", "avx2", "avxvnni", "avx512", "avx512vnni",
+                        * "avx512bf16", "amx"; NULL = $INFERD_CPU, else the best of this CPU */
     uint32_t max_length; /* tokens per text with [CLS] and [SEP]; 0 = min(128, the model's limit) */
 } inferd_model_options;
 

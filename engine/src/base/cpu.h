@@ -3,8 +3,10 @@
  * cpu.h - what this processor can run, as tiers of instruction sets.
  *
  * A tier is a group of CPUID bits *and* the register state that the operating system saves (XCR0):
- * a CPU with AVX-512 under a kernel that does not save ZMM registers has no AVX-512 tier.
- * Source: Intel SDM vol. 1 ch. 13 and vol. 2 CPUID. Thread-safe, no allocation.
+ * a CPU with AVX-512 under a kernel that does not save ZMM registers has no AVX-512 tier. AMX also
+ * needs the process to ask Linux for the tiles' state; asking which tiers there are does that.
+ * Source: Intel SDM vol. 1 ch. 13 and vol. 2 CPUID; Linux Documentation/arch/x86/xstate.rst.
+ * Thread-safe, no allocation.
  */
 #ifndef IFD_BASE_CPU_H
 #define IFD_BASE_CPU_H
@@ -14,11 +16,15 @@
 
 #include "base/err.h"
 
-/* In rising order; each x86 tier includes the ones before it. */
+/* In order of preference: the best is the last one that a CPU has. */
 enum ifd_tier {
-    IFD_TIER_REF,    /* plain C, any machine */
-    IFD_TIER_AVX2,   /* AVX2, FMA, F16C; YMM state */
-    IFD_TIER_AVX512, /* and AVX-512 F, BW, DQ, VL; ZMM state */
+    IFD_TIER_REF,        /* plain C, any machine */
+    IFD_TIER_AVX2,       /* AVX2, FMA, F16C; YMM state */
+    IFD_TIER_AVXVNNI,    /* and AVX-VNNI: client CPUs without AVX-512 */
+    IFD_TIER_AVX512,     /* AVX2's and AVX-512 F, BW, DQ, VL; ZMM state */
+    IFD_TIER_AVX512VNNI, /* and AVX-512 VNNI */
+    IFD_TIER_AVX512BF16, /* and AVX-512 BF16 */
+    IFD_TIER_AMX,        /* and AMX TILE, INT8, BF16; tile state, permitted by Linux */
     IFD_TIER_COUNT
 };
 

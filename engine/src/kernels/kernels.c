@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the tiers share: the list of them, the packing of weights, the size of attention's work.
- * Compiled for the baseline CPU; runs at load time, not on the hot path.
+ * What the tiers share: the list of them and the size of attention's work.
+ * Compiled for the baseline CPU.
  */
 #include "kernels/kernels.h"
-
-#include <string.h>
 
 #include "base/mem.h"
 #include "kernels/tiers.h"
@@ -14,34 +12,17 @@ static const struct ifd_kernels *const tiers[IFD_TIER_COUNT] = {
     [IFD_TIER_REF] = &ifd_kernels_ref,
 #if IFD_KERNELS_X86
     [IFD_TIER_AVX2] = &ifd_kernels_avx2,
+    [IFD_TIER_AVXVNNI] = &ifd_kernels_avxvnni,
     [IFD_TIER_AVX512] = &ifd_kernels_avx512,
+    [IFD_TIER_AVX512VNNI] = &ifd_kernels_avx512vnni,
+    [IFD_TIER_AVX512BF16] = &ifd_kernels_avx512bf16,
+    [IFD_TIER_AMX] = &ifd_kernels_amx,
 #endif
 };
 
 const struct ifd_kernels *ifd_kernels_get(enum ifd_tier tier)
 {
     return (unsigned)tier < IFD_TIER_COUNT ? tiers[tier] : NULL;
-}
-
-size_t ifd_packed_floats(size_t n, size_t k, size_t nr)
-{
-    size_t columns, floats;
-    if (!ifd_size_add(n, nr - 1, &columns))
-        return 0;
-    columns -= columns % nr;
-    return ifd_size_mul(columns, k, &floats) ? floats : 0;
-}
-
-void ifd_pack_panel_f32(const float *rows, size_t count, size_t k, size_t nr, size_t panel,
-                        float *packed)
-{
-    float *to = packed + panel * nr * k;
-    for (size_t i = 0; i < k; i++) {
-        for (size_t j = 0; j < count; j++)
-            to[i * nr + j] = rows[j * k + i];
-        for (size_t j = count; j < nr; j++)
-            to[i * nr + j] = 0.0f;
-    }
 }
 
 size_t ifd_attention_work_floats(size_t rows, size_t length, size_t d, size_t nr)

@@ -18,10 +18,17 @@
  * 112 KiB). Results do not depend on it: each query's row is computed on its own. */
 #define IFD_ATTENTION_ROWS 56u
 
+/* Four bytes of a row or of a panel, whatever their dtype: one float, two bf16 or four int8. */
+typedef float ifd_unit __attribute__((__may_alias__));
+
 extern const struct ifd_kernels ifd_kernels_ref;
 #if IFD_KERNELS_X86
 extern const struct ifd_kernels ifd_kernels_avx2;
+extern const struct ifd_kernels ifd_kernels_avxvnni;
 extern const struct ifd_kernels ifd_kernels_avx512;
+extern const struct ifd_kernels ifd_kernels_avx512vnni;
+extern const struct ifd_kernels ifd_kernels_avx512bf16;
+extern const struct ifd_kernels ifd_kernels_amx;
 #endif
 
 #endif

@@ -1,32 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The inner loops of the matrix product: for each number of rows up to TILE_ROWS one function that
- * keeps rows x 2 registers of sums and walks k once. Before including, a tier file defines
- *   TILE_ROWS  the most rows, and
- *   TILES(X)   X(rows) for each number of rows from 1 to TILE_ROWS.
+ * The inner loops of a matrix product: for each number of rows up to TILE_ROWS one function that
+ * keeps rows x 2 registers of sums and walks k once, in units of four bytes (one float, two bf16 or
+ * four int8). Included once per dtype; before including, a tier file defines
+ *   TILE_ROWS          the most rows,
+ *   TILE_FN(name)      the name of a function or table of this dtype, and
+ *   TILE_DOT(a, b, s)  s + the products of a's and b's elements, unit by unit.
+ * All registers are `reg`, whatever the elements; sums of int8 are int32 in the lanes of one.
  *
- *            b: panel [k][NR]                each step of k:
+ *            b: panel [step][NR]             each step, one unit of k:
  *            +-------+-------+                 load b0 b1 (NR = 2 registers)
- *            |  b0   |  b1   |                 for each row: broadcast a[row][k],
- *   a        +-------+-------+                   sum[row][0] += a * b0   one FMA each
- *   [row][k]:| sum[row][0,1] |                   sum[row][1] += a * b1
+ *            |  b0   |  b1   |                 for each row: broadcast a[row][step],
+ *   a        +-------+-------+                   sum[row][0] = dot(a, b0, sum[row][0])
+ *  [row][step]| sum[row][0,1]|                   sum[row][1] = dot(a, b1, sum[row][1])
  *            +-------+-------+
  *
- * Each sum is one chain of FMAs in rising k whatever the number of rows; there is no other order in
- * any variant, which is what makes a row's result independent of its neighbours.
+ * Each sum is one chain in rising k whatever the number of rows; there is no other order in any
+ * variant, which is what makes a row's result independent of its neighbours.
  */
+#ifndef IFD_KERNELS_TILE_ROWS
+#define IFD_KERNELS_TILE_ROWS
 
 #define NR (2 * REG)
 
 #define LINE_BYTES 64u
 /* Lines of a panel that four steps of k read: the rate at which the next panel must come in. */
-#define LINES_OF_4_STEPS (4 * NR * sizeof(float) / LINE_BYTES)
+#define LINES_OF_4_STEPS (4 * NR * sizeof(ifd_unit) / LINE_BYTES)
 
 /* Sums go to tile[row][NR], from where the epilogue takes them while they are in L1. Every four
  * steps `next_lines` cache lines from address `next` on are prefetched into L2: the tiles of one
  * panel together fetch the panel that comes after it. An address, not a pointer, as it may run past
  * the end of the weights; a prefetch never faults. */
-typedef void tile_fn(size_t k, const float *a, size_t lda, const float *b, uintptr_t next,
+typedef void tile_fn(size_t steps, const ifd_unit *a, size_t lda, const ifd_unit *b, uintptr_t next,
                      size_t next_lines, float *tile);
 
 #define ROWS_1(X) X(0)
@@ -50,8 +55,8 @@ typedef void tile_fn(size_t k, const float *a, size_t lda, const float *b, uintp
 #define ROW_STEP(i)                                                        \
     {                                                                      \
         const reg value = reg_set1(base[(i) / 3][((i) % 3) * lda + step]); \
-        sum##i##_0 = reg_fma(value, b0, sum##i##_0);                       \
-        sum##i##_1 = reg_fma(value, b1, sum##i##_1);                       \
+        sum##i##_0 = TILE_DOT(value, b0, sum##i##_0);                      \
+        sum##i##_1 = TILE_DOT(value, b1, sum##i##_1);                      \
     }
 #define ROW_STORE(i)                      \
     reg_store(tile + (i)*NR, sum##i##_0); \
@@ -70,13 +75,14 @@ typedef void tile_fn(size_t k, const float *a, size_t lda, const float *b, uintp
         base[j] += (n);
 
 #define TILE_DEFINE(rows)                                                                         \
-    static void tile_##rows(size_t k, const float *a, size_t lda, const float *b, uintptr_t next, \
-                            size_t next_lines, float *tile)                                       \
+    static void TILE_FN(tile_##rows)(size_t steps, const ifd_unit *a, size_t lda,                 \
+                                     const ifd_unit *b, uintptr_t next, size_t next_lines,        \
+                                     float *tile)                                                 \
     {                                                                                             \
-        const float *base[5] = {a, (rows) > 3 ? a + 3 * lda : a, (rows) > 6 ? a + 6 * lda : a,    \
-                                (rows) > 9 ? a + 9 * lda : a, (rows) > 12 ? a + 12 * lda : a};    \
+        const ifd_unit *base[5] = {a, (rows) > 3 ? a + 3 * lda : a, (rows) > 6 ? a + 6 * lda : a, \
+                                   (rows) > 9 ? a + 9 * lda : a, (rows) > 12 ? a + 12 * lda : a}; \
         ROWS_##rows(ROW_DECLARE) size_t i = 0;                                                    \
-        for (; i + 4 <= k; i += 4) {                                                              \
+        for (; i + 4 <= steps; i += 4) {                                                          \
             for (size_t j = 0; j < next_lines; j++, next += LINE_BYTES)                           \
                 _mm_prefetch((const char *)next, _MM_HINT_T1);                                    \
             TILE_STEP(rows, 0)                                                                    \
@@ -85,14 +91,30 @@ typedef void tile_fn(size_t k, const float *a, size_t lda, const float *b, uintp
             TILE_STEP(rows, 3)                                                                    \
             TILE_ADVANCE(4)                                                                       \
         }                                                                                         \
-        for (; i < k; i++) {                                                                      \
+        for (; i < steps; i++) {                                                                  \
             TILE_STEP(rows, 0)                                                                    \
             TILE_ADVANCE(1)                                                                       \
         }                                                                                         \
         ROWS_##rows(ROW_STORE)                                                                    \
     }
 
-TILES(TILE_DEFINE)
+#define TILE_ENTRY(rows) TILE_FN(tile_##rows),
 
-#define TILE_ENTRY(rows) tile_##rows,
-static tile_fn *const tile_of_rows[TILE_ROWS] = {TILES(TILE_ENTRY)};
+/* X(rows) for each number of rows up to a limit */
+#define UP_TO_4(X) X(1) X(2) X(3) X(4)
+#define UP_TO_6(X) UP_TO_4(X) X(5) X(6)
+#define UP_TO_10(X) UP_TO_6(X) X(7) X(8) X(9) X(10)
+#define UP_TO_14(X) UP_TO_10(X) X(11) X(12) X(13) X(14)
+#define UP_TO_(n) UP_TO_##n
+#define UP_TO(n) UP_TO_(n)
+
+#endif
+
+UP_TO(TILE_ROWS)
+(TILE_DEFINE)
+
+    static tile_fn *const TILE_FN(tiles)[TILE_ROWS] = {UP_TO(TILE_ROWS)(TILE_ENTRY)};
+static const size_t TILE_FN(tile_rows) = TILE_ROWS;
+#undef TILE_FN
+#undef TILE_DOT
+#undef TILE_ROWS

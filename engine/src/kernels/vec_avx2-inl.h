@@ -7,6 +7,7 @@
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define VEC 16u
 #define REG 8u
@@ -21,6 +22,26 @@ typedef struct {
 #define reg_store(p, v) _mm256_store_ps((p), (v))
 #define reg_set1(x) _mm256_set1_ps(x)
 #define reg_fma(a, b, c) _mm256_fmadd_ps((a), (b), (c))
+
+static inline reg reg_dot_int8(reg a, reg b, reg sum)
+{
+    const __m256i x = _mm256_castps_si256(a), y = _mm256_castps_si256(b);
+    const __m256i x_even = _mm256_and_si256(x, _mm256_set1_epi16(0xFF));
+    const __m256i y_even = _mm256_srai_epi16(_mm256_slli_epi16(y, 8), 8);
+    const __m256i even = _mm256_madd_epi16(x_even, y_even);
+    const __m256i odd = _mm256_madd_epi16(_mm256_srli_epi16(x, 8), _mm256_srai_epi16(y, 8));
+    const __m256i both = _mm256_add_epi32(even, odd);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(sum), both));
+}
+static inline reg reg_dot_bf16(reg a, reg b, reg sum)
+{
+    const __m256i x = _mm256_castps_si256(a), y = _mm256_castps_si256(b);
+    const __m256i odd = _mm256_set1_epi32((int32_t)0xFFFF0000);
+    sum = _mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_slli_epi32(x, 16)),
+                          _mm256_castsi256_ps(_mm256_slli_epi32(y, 16)), sum);
+    return _mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_and_si256(x, odd)),
+                           _mm256_castsi256_ps(_mm256_and_si256(y, odd)), sum);
+}
 
 /* Mask of the first n lanes of 16: 8 at lane_table + 16 - n, 8 more after them. */
 static const int32_t lane_table[32] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
@@ -139,4 +160,39 @@ static inline __m256 bf16_half(const uint16_t *p)
 static inline vec vec_from_bf16(const uint16_t *p)
 {
     return (vec){bf16_half(p), bf16_half(p + 8)};
+}
+static inline vec vec_of_ints(vec a)
+{
+    return (vec){_mm256_cvtepi32_ps(_mm256_castps_si256(a.lo)),
+                 _mm256_cvtepi32_ps(_mm256_castps_si256(a.hi))};
+}
+static inline void vec_store_u8(uint8_t *p, vec v, size_t n)
+{
+    __m256i words = _mm256_packs_epi32(_mm256_cvtps_epi32(v.lo), _mm256_cvtps_epi32(v.hi));
+    words = _mm256_permute4x64_epi64(words, 0xD8); /* packing works within halves */
+    __m128i bytes =
+        _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    if (n == VEC) {
+        _mm_storeu_si128((__m128i *)(void *)p, bytes);
+        return;
+    }
+    uint8_t all[VEC];
+    _mm_storeu_si128((__m128i *)(void *)all, bytes);
+    memcpy(p, all, n);
+}
+static inline __m256i bf16_bits(__m256 v)
+{
+    const __m256i bits = _mm256_castps_si256(v);
+    __m256i up = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    up = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7FFF)), up);
+    const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+    const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+    return _mm256_srli_epi32(_mm256_blendv_epi8(up, quiet, nan), 16);
+}
+static inline void vec_store_bf16(uint16_t *p, vec v, size_t n)
+{
+    uint16_t all[VEC];
+    __m256i words = _mm256_packus_epi32(bf16_bits(v.lo), bf16_bits(v.hi));
+    _mm256_storeu_si256((__m256i *)(void *)all, _mm256_permute4x64_epi64(words, 0xD8));
+    memcpy(p, all, n * sizeof(*p));
 }

@@ -8,6 +8,7 @@
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define VEC 16u
 #define REG 16u
@@ -20,6 +21,29 @@ typedef __m512 vec;
 #define reg_store(p, v) _mm512_store_ps((p), (v))
 #define reg_set1(x) _mm512_set1_ps(x)
 #define reg_fma(a, b, c) _mm512_fmadd_ps((a), (b), (c))
+
+/* Four products of unsigned a and signed b, without saturation, added to int32 lanes. Without VNNI:
+ * the elements of even and of odd k as 16-bit numbers, whose pairs are multiplied and added. */
+static inline reg reg_dot_int8(reg a, reg b, reg sum)
+{
+    const __m512i x = _mm512_castps_si512(a), y = _mm512_castps_si512(b);
+    const __m512i x_even = _mm512_and_si512(x, _mm512_set1_epi16(0xFF));
+    const __m512i y_even = _mm512_srai_epi16(_mm512_slli_epi16(y, 8), 8);
+    const __m512i even = _mm512_madd_epi16(x_even, y_even);
+    const __m512i odd = _mm512_madd_epi16(_mm512_srli_epi16(x, 8), _mm512_srai_epi16(y, 8));
+    const __m512i both = _mm512_add_epi32(even, odd);
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(sum), both));
+}
+/* Two products of bf16, the even one first: each is one FMA in fp32. */
+static inline reg reg_dot_bf16(reg a, reg b, reg sum)
+{
+    const __m512i x = _mm512_castps_si512(a), y = _mm512_castps_si512(b);
+    const __m512i odd = _mm512_set1_epi32((int32_t)0xFFFF0000);
+    sum = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_slli_epi32(x, 16)),
+                          _mm512_castsi512_ps(_mm512_slli_epi32(y, 16)), sum);
+    return _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_and_si512(x, odd)),
+                           _mm512_castsi512_ps(_mm512_and_si512(y, odd)), sum);
+}
 
 static inline __mmask16 lanes(size_t n)
 {
@@ -129,4 +153,25 @@ static inline vec vec_from_bf16(const uint16_t *p)
 {
     __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p));
     return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+/* The lanes as the int32 numbers that they hold, converted to float */
+static inline vec vec_of_ints(vec a)
+{
+    return _mm512_cvtepi32_ps(_mm512_castps_si512(a));
+}
+/* To the nearest integer, held to 0..255 (0 for NaN); the first n <= 16 are stored. */
+static inline void vec_store_u8(uint8_t *p, vec v, size_t n)
+{
+    __m512i q = _mm512_max_epi32(_mm512_cvtps_epi32(v), _mm512_setzero_si512());
+    _mm_mask_storeu_epi8(p, lanes(n), _mm512_cvtusepi32_epi8(q));
+}
+/* To the nearest bf16, ties to even, NaN kept; the first n <= 16 are stored. */
+static inline void vec_store_bf16(uint16_t *p, vec v, size_t n)
+{
+    const __m512i bits = _mm512_castps_si512(v), one = _mm512_set1_epi32(1);
+    __m512i up = _mm512_and_si512(_mm512_srli_epi32(bits, 16), one);
+    up = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7FFF)), up);
+    const __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x400000));
+    up = _mm512_mask_mov_epi32(up, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), quiet);
+    _mm256_mask_storeu_epi16(p, lanes(n), _mm512_cvtepi32_epi16(_mm512_srli_epi32(up, 16)));
 }

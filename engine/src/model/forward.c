@@ -12,7 +12,7 @@
  * Nothing a text's result is made of depends on the cut: rows are independent in every kernel, and
  * attention sees one text. Memory: forward_scratch.c.
  */
-#include "model/forward_scratch.h"
+#include "model/forward_steps.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,12 +20,6 @@
 /* A member's own share is worth having from this many tokens on: below, reading all weights in
  * every member costs more than sharing the steps. */
 #define APART_TOKENS_MIN 48u
-/* Row-wise steps below this many floats are not worth a barrier. */
-#define SHARE_FLOATS_MIN 32768u
-
-/* About a third of a millisecond of one core in fp32: how long something urgent waits at most. */
-#define PAUSE_MULTIPLY_ADDS ((size_t)16 << 20)
-
 /* The texts of one chunk: text i has tokens offsets[i] .. offsets[i + 1], counted from offsets[0]
  * in the lane's buffers. */
 struct chunk {
@@ -35,135 +29,24 @@ struct chunk {
     size_t text_first; /* in the batch: index of its row in first_x and first_context */
 };
 
-static void part(size_t n, unsigned member, unsigned members, size_t *begin, size_t *end)
-{
-    *begin = n * member / members;
-    *end = n * (member + 1) / members;
-}
-
-/* ---- matrix products ---- */
-
-struct gemm_step {
-    const struct ifd_kernels *kernels;
-    const struct ifd_gemm_f32 *g;
-    size_t panel_begin, panel_end;
-    bool by_rows;
-};
-
-static void gemm_member(void *arg, unsigned member, unsigned members)
-{
-    const struct gemm_step *step = arg;
-    size_t begin, end;
-    if (step->by_rows) {
-        part(step->g->m, member, members, &begin, &end);
-        step->kernels->gemm_f32(step->g, begin, end, step->panel_begin, step->panel_end);
-        return;
-    }
-    part(step->panel_end - step->panel_begin, member, members, &begin, &end);
-    step->kernels->gemm_f32(step->g, 0, step->g->m, step->panel_begin + begin,
-                            step->panel_begin + end);
-}
-
-static size_t ceil_div(size_t a, size_t b)
-{
-    return (a + b - 1) / b;
-}
-
-static bool pauses(const struct ifd_lane *lane)
-{
-    return lane->scratch->pause && lane->scratch->members == 1;
-}
-
-static void pause_between(const struct ifd_lane *lane)
-{
-    if (pauses(lane))
-        lane->scratch->pause(lane->scratch->pause_arg);
-}
-
-/* One thread: a product that takes long pauses after every few panels. The cut is by columns, of
- * which each is computed alone, so no bit changes. */
-static void gemm_alone(struct ifd_lane *lane, const struct ifd_gemm_f32 *g, size_t begin,
-                       size_t end)
-{
-    const struct ifd_kernels *kernels = lane->scratch->w->kernels;
-    size_t step = end - begin;
-    if (pauses(lane))
-        step = 1 + PAUSE_MULTIPLY_ADDS / (g->m * g->k * kernels->nr);
-    for (; begin < end; begin += step) {
-        size_t most = end - begin < step ? end - begin : step;
-        kernels->gemm_f32(g, 0, g->m, begin, begin + most);
-        pause_between(lane);
-    }
-}
-
-static void gemm(struct ifd_lane *lane, const struct ifd_gemm_f32 *g, size_t panel_begin,
-                 size_t panel_end)
-{
-    const struct ifd_kernels *kernels = lane->scratch->w->kernels;
-    if (!lane->shared) {
-        gemm_alone(lane, g, panel_begin, panel_end);
-        return;
-    }
-    /* Tiles that the busiest member computes, by panels (weights are read once) or by rows. */
-    size_t members = lane->scratch->members, panels = panel_end - panel_begin;
-    size_t tiles = ceil_div(g->m, kernels->mr);
-    struct gemm_step step = {.kernels = kernels,
-                             .g = g,
-                             .panel_begin = panel_begin,
-                             .panel_end = panel_end,
-                             .by_rows = panels * ceil_div(tiles, members) <
-                                        ceil_div(panels, members) * tiles};
-    ifd_team_run(lane->scratch->team, gemm_member, &step);
-}
-
-/* y[rows][l->n] = epilogue(x[rows][l->k] W^T + b); residual has y's stride. */
+/* y[rows] = epilogue(x[rows] W^T + b); residual has y's stride. */
 static void linear(struct ifd_lane *lane, const struct ifd_linear *l, enum ifd_epilogue epilogue,
-                   size_t rows, const float *x, size_t ldx, const float *residual, float *y,
-                   size_t ldy)
+                   size_t rows, const float *x, size_t ldx, const struct ifd_narrow *narrow,
+                   const float *residual, float *y, size_t ldy)
 {
-    const struct ifd_gemm_f32 g = {.m = rows,
-                                   .n = l->n,
-                                   .k = l->k,
-                                   .a = x,
-                                   .lda = ldx,
-                                   .b = l->packed,
-                                   .c = y,
-                                   .ldc = ldy,
-                                   .bias = l->bias,
-                                   .residual = residual,
-                                   .ldr = ldy,
-                                   .epilogue = epilogue};
-    gemm(lane, &g, 0, ceil_div(l->n, lane->scratch->w->kernels->nr));
+    const struct ifd_product p = {.l = l,
+                                  .epilogue = epilogue,
+                                  .rows = rows,
+                                  .x = x,
+                                  .ldx = ldx,
+                                  .narrow = narrow,
+                                  .residual = residual,
+                                  .y = y,
+                                  .ldy = ldy};
+    ifd_step_product(lane, &p);
 }
 
-/* ---- row-wise steps ---- */
-
-struct norm_step {
-    const struct ifd_weights *w;
-    const struct ifd_norm *norm;
-    float *x;
-    size_t ld, rows;
-};
-
-static void norm_member(void *arg, unsigned member, unsigned members)
-{
-    const struct norm_step *step = arg;
-    size_t begin, end;
-    part(step->rows, member, members, &begin, &end);
-    float *x = step->x + begin * step->ld;
-    step->w->kernels->layer_norm_f32(x, step->ld, step->norm->gamma, step->norm->beta,
-                                     step->w->norm_eps, end - begin, step->w->hidden, x, step->ld);
-}
-
-static void norm(struct ifd_lane *lane, const struct ifd_norm *n, float *x, size_t rows)
-{
-    struct ifd_scratch *s = lane->scratch;
-    struct norm_step step = {.w = s->w, .norm = n, .x = x, .ld = s->ld_h, .rows = rows};
-    if (lane->shared && rows * s->w->hidden >= SHARE_FLOATS_MIN)
-        ifd_team_run(s->team, norm_member, &step);
-    else
-        norm_member(&step, 0, 1);
-}
+/* ---- embeddings ---- */
 
 static void widen(const struct ifd_weights *w, size_t row, float *out)
 {
@@ -194,7 +77,8 @@ static void embed(struct ifd_lane *lane, const struct chunk *c)
                 x[j] += position[j];
         }
     }
-    norm(lane, &w->norm0, lane->x, c->tokens);
+    ifd_step_norm(lane, &w->norm0, lane->x, c->tokens, w->layers ? &w->layer[0].qkv : &w->pre,
+                  &lane->narrow_h);
 }
 
 /* ---- attention ---- */
@@ -216,7 +100,7 @@ static void attention_member(void *arg, unsigned member, unsigned members)
     const float scale = 1.0f / sqrtf((float)d);
     float *work = lane->shared ? s->lane[member].work : lane->work;
     size_t begin, end;
-    part(s->w->heads * c->texts, member, members, &begin, &end);
+    ifd_step_part(s->w->heads * c->texts, member, members, &begin, &end);
     for (size_t unit = begin; unit < end; unit++) {
         size_t text = unit % c->texts, column = unit / c->texts * d;
         size_t row = c->offsets[text] - c->offsets[0];
@@ -243,27 +127,34 @@ static void attention(struct ifd_lane *lane, const struct chunk *c, bool first_o
         ifd_team_run(lane->scratch->team, attention_member, &step);
     else
         attention_member(&step, 0, 1);
-    pause_between(lane);
+    ifd_step_pause(lane);
 }
 
 /* ---- layers ---- */
 
-/* x = norm2(h + ffn(h)) with h = norm1(residual + context W^T + b). `x` may be `residual`. */
+/* x = norm2(h + ffn(h)) with h = norm1(residual + context W^T + b). `x` may be `residual`. Leaves x
+ * in narrow_h for the next layer too. */
 static void layer_rows(struct ifd_lane *lane, const struct ifd_layer *l, size_t rows,
                        const float *context, const float *residual, float *x)
 {
     const struct ifd_scratch *s = lane->scratch;
-    linear(lane, &l->out, IFD_EPI_BIAS_RESIDUAL, rows, context, s->ld_h, residual, x, s->ld_h);
-    norm(lane, &l->norm1, x, rows);
-    linear(lane, &l->ffn1, IFD_EPI_BIAS_GELU, rows, x, s->ld_h, NULL, lane->ffn, s->ld_f);
-    linear(lane, &l->ffn2, IFD_EPI_BIAS_RESIDUAL, rows, lane->ffn, s->ld_f, x, x, s->ld_h);
-    norm(lane, &l->norm2, x, rows);
+    const struct ifd_narrow *h = &lane->narrow_h, *f = &lane->narrow_f;
+    const bool last = l + 1 == s->w->layer + s->w->layers;
+    const struct ifd_linear *next = last ? &s->w->pre : &l[1].qkv;
+    ifd_step_narrow(lane, context, s->ld_h, rows, &l->out, h);
+    linear(lane, &l->out, IFD_EPI_BIAS_RESIDUAL, rows, context, s->ld_h, h, residual, x, s->ld_h);
+    ifd_step_norm(lane, &l->norm1, x, rows, &l->ffn1, h);
+    linear(lane, &l->ffn1, IFD_EPI_BIAS_GELU, rows, x, s->ld_h, h, NULL, lane->ffn, s->ld_f);
+    ifd_step_narrow(lane, lane->ffn, s->ld_f, rows, &l->ffn2, f);
+    linear(lane, &l->ffn2, IFD_EPI_BIAS_RESIDUAL, rows, lane->ffn, s->ld_f, f, x, x, s->ld_h);
+    ifd_step_norm(lane, &l->norm2, x, rows, next, h);
 }
 
 static void layer_full(struct ifd_lane *lane, const struct ifd_layer *l, const struct chunk *c)
 {
     const struct ifd_scratch *s = lane->scratch;
-    linear(lane, &l->qkv, IFD_EPI_BIAS, c->tokens, lane->x, s->ld_h, NULL, lane->qkv, s->ld_qkv);
+    linear(lane, &l->qkv, IFD_EPI_BIAS, c->tokens, lane->x, s->ld_h, &lane->narrow_h, NULL,
+           lane->qkv, s->ld_qkv);
     attention(lane, c, false);
     layer_rows(lane, l, c->tokens, lane->context, lane->x, lane->x);
 }
@@ -283,24 +174,29 @@ static void layer_first(struct ifd_lane *lane, const struct ifd_layer *l, const 
 {
     const struct ifd_scratch *s = lane->scratch;
     const size_t hidden = s->w->hidden, nr = s->w->kernels->nr;
+    const float *first = s->first_x + c->text_first * s->ld_h;
     gather_first(lane, c);
-    struct ifd_gemm_f32 g = {.m = c->texts,
-                             .n = hidden, /* of 3 H: the panels are those of the whole */
-                             .k = hidden,
-                             .a = s->first_x + c->text_first * s->ld_h,
-                             .lda = s->ld_h,
-                             .b = l->qkv.packed,
-                             .c = lane->context,
-                             .ldc = s->ld_h,
-                             .bias = l->qkv.bias,
-                             .epilogue = IFD_EPI_BIAS};
-    gemm(lane, &g, 0, ceil_div(hidden, nr));
-    g.m = c->tokens;
-    g.n = 3 * hidden;
-    g.a = lane->x;
-    g.c = lane->qkv;
-    g.ldc = s->ld_qkv;
-    gemm(lane, &g, hidden / nr, ceil_div(3 * hidden, nr));
+    ifd_step_narrow(lane, first, s->ld_h, c->texts, &l->qkv, &lane->narrow_first);
+    struct ifd_product p = {.l = &l->qkv,
+                            .epilogue = IFD_EPI_BIAS,
+                            .rows = c->texts,
+                            .x = first,
+                            .ldx = s->ld_h,
+                            .narrow = &lane->narrow_first,
+                            .y = lane->context,
+                            .ldy = s->ld_h,
+                            .n = hidden, /* of 3 H: the panels are those of the whole */
+                            .panel_end = ifd_ceil_div(hidden, nr)};
+    ifd_step_product(lane, &p);
+    p.rows = c->tokens;
+    p.x = lane->x;
+    p.narrow = &lane->narrow_h;
+    p.y = lane->qkv;
+    p.ldy = s->ld_qkv;
+    p.n = 3 * hidden;
+    p.panel_begin = hidden / nr;
+    p.panel_end = ifd_ceil_div(3 * hidden, nr);
+    ifd_step_product(lane, &p);
     attention(lane, c, true);
 }
 
@@ -333,9 +229,10 @@ static void run_first_rows(struct ifd_lane *lane, size_t begin, size_t end, floa
         if (first_only(s))
             layer_rows(lane, &w->layer[w->layers - 1], rows, s->first_context + begin * s->ld_h, x,
                        x);
+        ifd_step_narrow(lane, x, s->ld_h, rows, &w->pre, &lane->narrow_h);
         linear(lane, &w->pre, w->arch == IFD_ARCH_BERT ? IFD_EPI_BIAS_TANH : IFD_EPI_BIAS_RELU,
-               rows, x, s->ld_h, NULL, lane->context, s->ld_h);
-        linear(lane, &w->head, IFD_EPI_BIAS, rows, lane->context, s->ld_h, NULL,
+               rows, x, s->ld_h, &lane->narrow_h, NULL, lane->context, s->ld_h);
+        linear(lane, &w->head, IFD_EPI_BIAS, rows, lane->context, s->ld_h, NULL, NULL,
                logits + begin * w->labels, w->labels);
     }
 }
@@ -348,7 +245,7 @@ static size_t chunk_end(const struct ifd_scratch *s, const struct ifd_ragged *ba
                         size_t end, size_t target)
 {
     const uint32_t *o = batch->offsets;
-    size_t left = o[end] - o[first], share = left / ceil_div(left, target);
+    size_t left = o[end] - o[first], share = left / ifd_ceil_div(left, target);
     size_t t = first + 1;
     while (t < end) {
         size_t tokens = o[t] - o[first], next = o[t + 1] - o[t];

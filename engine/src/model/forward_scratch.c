@@ -24,6 +24,27 @@ static float *floats(struct ifd_scratch *s, size_t rows, size_t ld)
     return p;
 }
 
+/* Rows of n elements in the dtype of the weights; true with nothing taken in fp32. */
+static bool narrow_rows(struct ifd_scratch *s, size_t n, struct ifd_narrow *out)
+{
+    if (s->w->dtype == IFD_DTYPE_FP32)
+        return true;
+    size_t rows = s->rows_max < IFD_NARROW_ROWS_MIN ? IFD_NARROW_ROWS_MIN : s->rows_max;
+    size_t row_floats = stride(ifd_narrow_row_bytes(s->w->dtype, n) / sizeof(float));
+    out->ld = row_floats * sizeof(float);
+    out->data = floats(s, rows, row_floats);
+    out->scale = floats(s, 1, rows);
+    out->zero = floats(s, 1, rows);
+    return out->data && out->scale && out->zero;
+}
+
+static void narrow_free(struct ifd_narrow *n)
+{
+    ifd_free(n->data);
+    ifd_free(n->scale);
+    ifd_free(n->zero);
+}
+
 static bool allocate_lane(struct ifd_scratch *s, struct ifd_lane *lane)
 {
     const struct ifd_weights *w = s->w;
@@ -35,7 +56,9 @@ static bool allocate_lane(struct ifd_scratch *s, struct ifd_lane *lane)
     lane->context = floats(s, s->rows_max, s->ld_h);
     lane->ffn = floats(s, s->rows_max, s->ld_f);
     lane->work = floats(s, 1, work);
-    return lane->x && lane->qkv && lane->context && lane->ffn && lane->work;
+    return lane->x && lane->qkv && lane->context && lane->ffn && lane->work &&
+           narrow_rows(s, w->hidden, &lane->narrow_h) && narrow_rows(s, w->ffn, &lane->narrow_f) &&
+           narrow_rows(s, w->hidden, &lane->narrow_first);
 }
 
 inferd_status ifd_scratch_create(const struct ifd_weights *w, size_t tokens_max, size_t texts_max,
@@ -87,6 +110,9 @@ void ifd_scratch_free(struct ifd_scratch *s)
         ifd_free(s->lane[i].context);
         ifd_free(s->lane[i].ffn);
         ifd_free(s->lane[i].work);
+        narrow_free(&s->lane[i].narrow_h);
+        narrow_free(&s->lane[i].narrow_f);
+        narrow_free(&s->lane[i].narrow_first);
     }
     ifd_free(s->lane);
     ifd_free(s->share);

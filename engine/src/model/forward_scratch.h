@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * forward_scratch.h - the memory of a forward pass, shared by forward.c (the steps) and
- * forward_scratch.c (sizes and lifetime). Private to these two.
+ * forward_scratch.h - the memory of a forward pass, shared by forward.c (the pass),
+ * forward_steps.c (its steps) and forward_scratch.c (sizes and lifetime). Private to these.
  *
  * A lane is what one sequence of steps needs for one chunk of a batch: with a team, either each
  * member runs its own texts in its own lane, or all members share each step of lane 0.
@@ -9,6 +9,8 @@
  *   lane:   x [rows][ld_h]   hidden states          qkv [rows][ld_qkv]  query | key | value
  *           context [rows][ld_h] attention's output  ffn [rows][ld_f]    inside the feed-forward
  *           work             attention's panels, per member
+ *           narrow_h, narrow_f, narrow_first: rows of x or context, of ffn, and of first tokens as
+ *           products take them in a narrow dtype (not there in fp32)
  *   batch:  first_x, first_context [texts][ld_h]: the rows that the classifier will read
  *
  * Row strides are an odd number of cache lines: a tile reads one column of many rows at a time, and
@@ -26,6 +28,7 @@
 struct ifd_lane {
     struct ifd_scratch *scratch;
     float *x, *qkv, *context, *ffn, *work;
+    struct ifd_narrow narrow_h, narrow_f, narrow_first;
     bool shared; /* each step is split over the team */
 };
 

@@ -20,7 +20,14 @@
 #define MAX_LENGTH_DEFAULT 128u
 #define MAX_LENGTH_LEAST 3u /* [CLS], one token, [SEP] */
 
-static const char dtype_fp32[] = "fp32";
+static const char *const dtype_names[IFD_DTYPE_COUNT] = {
+    [IFD_DTYPE_FP32] = "fp32",
+    [IFD_DTYPE_BF16] = "bf16",
+    [IFD_DTYPE_INT8] = "int8",
+};
+/* What "auto" is: the fastest that keeps the labels (docs/speed.md, tests/model/test_accuracy.c).
+ */
+#define DTYPE_AUTO IFD_DTYPE_INT8
 
 const char *inferd_version(void)
 {
@@ -132,6 +139,22 @@ static inferd_status choose_kernels(const char *tier_name, const struct ifd_kern
     return INFERD_OK;
 }
 
+static inferd_status choose_dtype(const char *name, enum ifd_dtype *out, inferd_error *err)
+{
+    if (!name || strcmp(name, "auto") == 0) {
+        *out = DTYPE_AUTO;
+        return INFERD_OK;
+    }
+    for (int d = 0; d < IFD_DTYPE_COUNT; d++) {
+        if (strcmp(name, dtype_names[d]) == 0) {
+            *out = (enum ifd_dtype)d;
+            return INFERD_OK;
+        }
+    }
+    return ifd_fail(err, INFERD_INVALID_ARGUMENT,
+                    "dtype \"%.32s\" is not one of those there are: auto, fp32, bf16, int8", name);
+}
+
 static inferd_status choose_max_length(uint32_t asked, uint32_t positions, uint32_t *out,
                                        inferd_error *err)
 {
@@ -176,11 +199,10 @@ static inferd_status fill_model(inferd_model *m, const char *dir, const inferd_m
                                 inferd_error *err)
 {
     const struct ifd_kernels *kernels = NULL;
+    enum ifd_dtype dtype = DTYPE_AUTO;
     inferd_status st;
-    if (o->dtype && strcmp(o->dtype, dtype_fp32) != 0)
-        return ifd_fail(err, INFERD_INVALID_ARGUMENT,
-                        "dtype \"%.32s\" is not one of those there are: fp32", o->dtype);
-    if ((st = choose_kernels(o->tier, &kernels, err)) || (st = check_directory(dir, err)) ||
+    if ((st = choose_dtype(o->dtype, &dtype, err)) ||
+        (st = choose_kernels(o->tier, &kernels, err)) || (st = check_directory(dir, err)) ||
         (st = load_config(dir, &m->config, err)) ||
         (st = choose_max_length(o->max_length, m->config.positions, &m->max_length, err)) ||
         (st = load_tokenizer(dir, &m->tokenizer, err)))
@@ -193,7 +215,7 @@ static inferd_status fill_model(inferd_model *m, const char *dir, const inferd_m
     m->name = directory_name(dir);
     if (!m->name)
         return ifd_fail(err, INFERD_NO_MEMORY, "%s: out of memory", dir);
-    return ifd_load(dir, &m->config, kernels, &m->weights, err);
+    return ifd_load(dir, &m->config, kernels, dtype, &m->weights, err);
 }
 
 inferd_status inferd_model_open(const char *dir, const inferd_model_options *options,
@@ -250,7 +272,7 @@ void inferd_model_get_info(const inferd_model *model, inferd_model_info *info)
         .architecture = ifd_arch_name(c->arch),
         .problem_type = c->problem == IFD_PROBLEM_MULTI_LABEL ? "multi_label_classification"
                                                               : "single_label_classification",
-        .dtype = dtype_fp32,
+        .dtype = dtype_names[model->weights->dtype],
         .tier = ifd_tier_name(model->weights->kernels->tier),
         .layers = c->layers,
         .hidden_size = c->hidden,

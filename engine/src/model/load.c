@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/balance.h"
 #include "model/binding.h"
 #include "model/checkpoint.h"
 #include "model/weights_alloc.h"
@@ -19,6 +20,9 @@ struct loader {
     size_t count;
     float *panel;     /* [nr * widest k] and at least PIECE_ELEMENTS */
     uint16_t *narrow; /* [PIECE_ELEMENTS] of a 16-bit dtype, before widening */
+    /* For int8 (balance.h), each [widest k]: */
+    double *squares;
+    float *reach_norm, *reach_gelu;
 };
 
 static inferd_status refuse_value(const struct ifd_slot *s, inferd_error *err)
@@ -117,26 +121,76 @@ static inferd_status load_types(const struct loader *l, const struct ifd_slot *s
     return INFERD_OK;
 }
 
-/* The matrix whose rows are those of `parts` slots of `rows` rows each, one after the other. A
- * panel of nr rows may begin in one slot and end in another. */
-static inferd_status load_matrix(const struct loader *l, const struct ifd_slot *const *parts,
-                                 size_t rows, const struct ifd_linear *to, inferd_error *err)
+/* Where a linear layer's input comes from. */
+struct source {
+    const struct ifd_norm *norm; /* its input is this norm's output, or NULL */
+    bool gelu;                   /* its input is the GELU of the matrix loaded before it */
+    bool into_gelu;              /* its output goes into GELU */
+};
+
+/* Rows [panel * nr, + count) of the matrix whose rows are those of `parts` slots of `rows` rows
+ * each, one after the other, into the staging panel. They may begin in one slot and end in another.
+ */
+static inferd_status read_panel(const struct loader *l, const struct ifd_slot *const *parts,
+                                size_t rows, const struct ifd_linear *to, size_t panel,
+                                size_t *count, inferd_error *err)
 {
-    size_t nr = l->w->kernels->nr;
-    for (size_t panel = 0; panel * nr < to->n; panel++) {
-        size_t row = panel * nr, count = to->n - row < nr ? to->n - row : nr;
-        for (size_t done = 0; done < count;) {
-            size_t within = (row + done) % rows, left = rows - within;
-            size_t take = count - done < left ? count - done : left;
-            inferd_status st = read_floats(l, parts[(row + done) / rows], within * to->k,
-                                           take * to->k, l->panel + done * to->k, err);
-            if (st)
-                return st;
-            done += take;
-        }
-        ifd_pack_panel_f32(l->panel, count, to->k, nr, panel, to->packed);
+    size_t nr = l->w->kernels->nr, row = panel * nr;
+    *count = to->n - row < nr ? to->n - row : nr;
+    for (size_t done = 0; done < *count;) {
+        size_t within = (row + done) % rows, left = rows - within;
+        size_t take = *count - done < left ? *count - done : left;
+        inferd_status st = read_floats(l, parts[(row + done) / rows], within * to->k, take * to->k,
+                                       l->panel + done * to->k, err);
+        if (st)
+            return st;
+        done += take;
     }
     return INFERD_OK;
+}
+
+/* The factors of an int8 layer, which need all its weights once before any is packed. */
+static inferd_status balance(const struct loader *l, const struct ifd_slot *const *parts,
+                             size_t rows, const struct ifd_linear *to, const struct source *from,
+                             inferd_error *err)
+{
+    size_t nr = l->w->kernels->nr, count;
+    memset(l->squares, 0, to->k * sizeof(*l->squares));
+    for (size_t panel = 0; panel * nr < to->n; panel++) {
+        inferd_status st = read_panel(l, parts, rows, to, panel, &count, err);
+        if (st)
+            return st;
+        for (size_t i = 0; i < count * to->k; i++)
+            l->squares[i % to->k] += (double)l->panel[i] * (double)l->panel[i];
+        if (from->into_gelu)
+            ifd_balance_after_gelu(from->norm, l->panel, to->bias + panel * nr, count, to->k,
+                                   l->reach_gelu + panel * nr);
+    }
+    if (from->norm)
+        ifd_balance_after_norm(from->norm, to->k, l->reach_norm);
+    ifd_balance_factors(from->gelu   ? l->reach_gelu
+                        : from->norm ? l->reach_norm
+                                     : NULL,
+                        l->squares, to->n, to->k, to->by);
+    return INFERD_OK;
+}
+
+static inferd_status load_matrix(const struct loader *l, const struct ifd_slot *const *parts,
+                                 size_t rows, const struct ifd_linear *to,
+                                 const struct source *from, inferd_error *err)
+{
+    size_t nr = l->w->kernels->nr, count;
+    inferd_status st = INFERD_OK;
+    if (to->by)
+        st = balance(l, parts, rows, to, from, err);
+    for (size_t panel = 0; panel * nr < to->n && !st; panel++) {
+        if ((st = read_panel(l, parts, rows, to, panel, &count, err)))
+            break;
+        for (size_t i = 0; to->by && i < count * to->k; i++)
+            l->panel[i] /= to->by[i % to->k];
+        ifd_linear_pack(to, nr, panel, l->panel, count);
+    }
+    return st;
 }
 
 static const struct ifd_slot *find_slot(const struct loader *l, enum ifd_part part, uint32_t layer,
@@ -150,7 +204,8 @@ static const struct ifd_slot *find_slot(const struct loader *l, enum ifd_part pa
 
 /* `parts` consecutive parts from `first` on, stacked into one linear layer. */
 static inferd_status load_linear(const struct loader *l, enum ifd_part first, size_t parts,
-                                 uint32_t layer, const struct ifd_linear *to, inferd_error *err)
+                                 uint32_t layer, const struct ifd_linear *to,
+                                 const struct source *from, inferd_error *err)
 {
     const struct ifd_slot *weight[3];
     size_t rows = to->n / parts;
@@ -161,7 +216,7 @@ static inferd_status load_linear(const struct loader *l, enum ifd_part first, si
         weight[i] = find_slot(l, part, layer, false);
         st = read_floats(l, find_slot(l, part, layer, true), 0, rows, to->bias + i * rows, err);
     }
-    return st ? st : load_matrix(l, weight, rows, to, err);
+    return st ? st : load_matrix(l, weight, rows, to, from, err);
 }
 
 static inferd_status load_norm(const struct loader *l, enum ifd_part part, uint32_t layer,
@@ -188,12 +243,14 @@ static inferd_status load_embeddings(const struct loader *l, inferd_error *err)
 static inferd_status load_layer(const struct loader *l, uint32_t i, inferd_error *err)
 {
     const struct ifd_layer *to = &l->w->layer[i];
+    const struct source into_qkv = {.norm = i ? &to[-1].norm2 : &l->w->norm0}, unknown = {0};
+    const struct source into_ffn1 = {.norm = &to->norm1, .into_gelu = true}, gelu = {.gelu = true};
     inferd_status st;
-    if ((st = load_linear(l, IFD_PART_QUERY, 3, i, &to->qkv, err)) ||
-        (st = load_linear(l, IFD_PART_OUT, 1, i, &to->out, err)) ||
+    if ((st = load_linear(l, IFD_PART_QUERY, 3, i, &to->qkv, &into_qkv, err)) ||
+        (st = load_linear(l, IFD_PART_OUT, 1, i, &to->out, &unknown, err)) ||
         (st = load_norm(l, IFD_PART_NORM1, i, &to->norm1, err)) ||
-        (st = load_linear(l, IFD_PART_FFN1, 1, i, &to->ffn1, err)) ||
-        (st = load_linear(l, IFD_PART_FFN2, 1, i, &to->ffn2, err)))
+        (st = load_linear(l, IFD_PART_FFN1, 1, i, &to->ffn1, &into_ffn1, err)) ||
+        (st = load_linear(l, IFD_PART_FFN2, 1, i, &to->ffn2, &gelu, err)))
         return st;
     return load_norm(l, IFD_PART_NORM2, i, &to->norm2, err);
 }
@@ -204,16 +261,24 @@ static inferd_status load_all(struct loader *l, inferd_error *err)
     size_t k = w->hidden > w->ffn ? w->hidden : w->ffn, floats = k * w->kernels->nr;
     l->panel = ifd_alloc_array(floats > PIECE_ELEMENTS ? floats : PIECE_ELEMENTS, sizeof(float));
     l->narrow = ifd_alloc_array(PIECE_ELEMENTS, sizeof(uint16_t));
-    if (!l->panel || !l->narrow)
+    if (w->dtype == IFD_DTYPE_INT8) {
+        l->squares = ifd_alloc_array(k, sizeof(*l->squares));
+        l->reach_norm = ifd_alloc_array(k, sizeof(*l->reach_norm));
+        l->reach_gelu = ifd_alloc_array(k, sizeof(*l->reach_gelu));
+    }
+    if (!l->panel || !l->narrow ||
+        (w->dtype == IFD_DTYPE_INT8 && (!l->squares || !l->reach_norm || !l->reach_gelu)))
         return ifd_fail(err, INFERD_NO_MEMORY, "out of memory for reading weights");
     for (size_t i = 0; i < l->count; i++)
         w->parameters += l->slot[i].shape[0] * l->slot[i].shape[1];
+    const struct source unknown = {0};
+    const struct source into_pre = {.norm = w->layers ? &w->layer[w->layers - 1].norm2 : &w->norm0};
     inferd_status st = load_embeddings(l, err);
     for (uint32_t i = 0; i < w->layers && !st; i++)
         st = load_layer(l, i, err);
     if (!st)
-        st = load_linear(l, IFD_PART_PRE, 1, 0, &w->pre, err);
-    return st ? st : load_linear(l, IFD_PART_HEAD, 1, 0, &w->head, err);
+        st = load_linear(l, IFD_PART_PRE, 1, 0, &w->pre, &into_pre, err);
+    return st ? st : load_linear(l, IFD_PART_HEAD, 1, 0, &w->head, &unknown, err);
 }
 
 static enum ifd_storage storage_of(const struct ifd_slot *s)
@@ -225,8 +290,8 @@ static enum ifd_storage storage_of(const struct ifd_slot *s)
 }
 
 inferd_status ifd_load(const char *dir, const struct ifd_config *config,
-                       const struct ifd_kernels *kernels, struct ifd_weights **out,
-                       inferd_error *err)
+                       const struct ifd_kernels *kernels, enum ifd_dtype dtype,
+                       struct ifd_weights **out, inferd_error *err)
 {
     struct ifd_checkpoint checkpoint = {0};
     struct ifd_slot *slots = NULL;
@@ -235,7 +300,8 @@ inferd_status ifd_load(const char *dir, const struct ifd_config *config,
     if (st || (st = ifd_binding_create(config, &checkpoint, &slots, &l.count, err)))
         goto out;
     l.slot = slots;
-    l.w = ifd_weights_create(config, kernels, storage_of(find_slot(&l, IFD_PART_WORDS, 0, false)));
+    l.w = ifd_weights_create(config, kernels, dtype,
+                             storage_of(find_slot(&l, IFD_PART_WORDS, 0, false)));
     if (!l.w) {
         st = ifd_fail(err, INFERD_NO_MEMORY, "%s: out of memory for the weights", dir);
         goto out;
@@ -248,6 +314,9 @@ out:
     ifd_weights_free(l.w);
     ifd_free(l.panel);
     ifd_free(l.narrow);
+    ifd_free(l.squares);
+    ifd_free(l.reach_norm);
+    ifd_free(l.reach_gelu);
     ifd_free(slots);
     ifd_checkpoint_close(&checkpoint);
     return st;

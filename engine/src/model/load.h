@@ -10,10 +10,10 @@
 
 /* Everything is checked against the configuration before memory for weights is taken; then each
  * tensor is read in pieces, widened, checked for NaN and infinity, and packed for the tier of
- * `kernels`. At no time is there more than the weights and one staging panel. Files are closed on
- * return. On success free with ifd_weights_free. Thread-safe. */
+ * `kernels` in `dtype`. At no time is there more than the weights and one staging panel. Files are
+ * closed on return. On success free with ifd_weights_free. Thread-safe. */
 IFD_MUST_CHECK inferd_status ifd_load(const char *dir, const struct ifd_config *config,
-                                      const struct ifd_kernels *kernels, struct ifd_weights **out,
-                                      inferd_error *err);
+                                      const struct ifd_kernels *kernels, enum ifd_dtype dtype,
+                                      struct ifd_weights **out, inferd_error *err);
 
 #endif

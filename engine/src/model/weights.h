@@ -18,11 +18,16 @@ enum ifd_arch { IFD_ARCH_BERT, IFD_ARCH_DISTILBERT };
 enum ifd_storage { IFD_STORE_F32, IFD_STORE_F16, IFD_STORE_BF16 };
 enum ifd_problem { IFD_PROBLEM_SINGLE_LABEL, IFD_PROBLEM_MULTI_LABEL };
 
-/* y = x W^T + b, packed for the tier (kernels.h). */
+/* y = x W^T + b, packed for the tier (kernels.h). The head is fp32 in every mode. */
 struct ifd_linear {
+    enum ifd_dtype dtype;
     size_t n, k;
-    float *packed; /* ifd_packed_floats(n, k, nr) */
-    float *bias;   /* [n padded to nr], zero-padded */
+    void *packed; /* ifd_packed_bytes(dtype, n, k, nr) */
+    float *bias;  /* [n padded to nr], zero-padded */
+    float *scale; /* int8: [n padded to nr], else NULL */
+    float *sum;   /* int8: [n padded to nr], else NULL */
+    float *by;    /* int8: [k], else NULL: x is multiplied by it and w was divided by it, see
+                   * balance.h */
 };
 
 struct ifd_norm {
@@ -49,6 +54,7 @@ struct ifd_weights {
     enum ifd_arch arch;
     enum ifd_problem problem;
     const struct ifd_kernels *kernels; /* the tier that the panels are packed for */
+    enum ifd_dtype dtype;              /* of all products but the head's */
     uint32_t layers, hidden, heads, ffn, vocab, positions, labels;
     float norm_eps;
     struct ifd_table words;  /* [V][H] */

@@ -25,15 +25,23 @@ static void *carve(struct carver *c, size_t count, size_t size)
     return part;
 }
 
-static void carve_linear(struct carver *c, struct ifd_linear *l, size_t n, size_t k, size_t nr)
+static void carve_linear(struct carver *c, struct ifd_linear *l, enum ifd_dtype dtype, size_t n,
+                         size_t k, size_t nr)
 {
-    size_t floats = ifd_packed_floats(n, k, nr);
-    if (floats == 0)
+    size_t bytes = ifd_packed_bytes(dtype, n, k, nr), columns = (n + nr - 1) / nr * nr;
+    if (bytes == 0 || (dtype == IFD_DTYPE_INT8 && k > IFD_INT8_K_MAX))
         c->failed = true;
+    l->dtype = dtype;
     l->n = n;
     l->k = k;
-    l->packed = carve(c, floats, sizeof(float));
-    l->bias = carve(c, (n + nr - 1) / nr * nr, sizeof(float));
+    l->packed = carve(c, bytes, 1);
+    l->bias = carve(c, columns, sizeof(float));
+    l->scale = l->sum = l->by = NULL;
+    if (dtype == IFD_DTYPE_INT8) {
+        l->scale = carve(c, columns, sizeof(float));
+        l->sum = carve(c, columns, sizeof(float));
+        l->by = carve(c, k, sizeof(float));
+    }
 }
 
 static void carve_norm(struct carver *c, struct ifd_norm *norm, size_t h)
@@ -56,15 +64,15 @@ static void carve_all(struct carver *c, struct ifd_weights *w)
     carve_norm(c, &w->norm0, h);
     for (uint32_t i = 0; i < w->layers; i++) {
         struct ifd_layer *l = &w->layer[i];
-        carve_linear(c, &l->qkv, 3 * h, h, nr);
-        carve_linear(c, &l->out, h, h, nr);
+        carve_linear(c, &l->qkv, w->dtype, 3 * h, h, nr);
+        carve_linear(c, &l->out, w->dtype, h, h, nr);
         carve_norm(c, &l->norm1, h);
-        carve_linear(c, &l->ffn1, w->ffn, h, nr);
-        carve_linear(c, &l->ffn2, h, w->ffn, nr);
+        carve_linear(c, &l->ffn1, w->dtype, w->ffn, h, nr);
+        carve_linear(c, &l->ffn2, w->dtype, h, w->ffn, nr);
         carve_norm(c, &l->norm2, h);
     }
-    carve_linear(c, &w->pre, h, h, nr);
-    carve_linear(c, &w->head, w->labels, h, nr);
+    carve_linear(c, &w->pre, w->dtype, h, h, nr);
+    carve_linear(c, &w->head, IFD_DTYPE_FP32, w->labels, h, nr);
 }
 
 size_t ifd_storage_bytes(enum ifd_storage storage)
@@ -73,7 +81,8 @@ size_t ifd_storage_bytes(enum ifd_storage storage)
 }
 
 struct ifd_weights *ifd_weights_create(const struct ifd_config *c,
-                                       const struct ifd_kernels *kernels, enum ifd_storage words)
+                                       const struct ifd_kernels *kernels, enum ifd_dtype dtype,
+                                       enum ifd_storage words)
 {
     struct ifd_weights *w = ifd_zalloc(sizeof(*w));
     if (!w)
@@ -81,6 +90,7 @@ struct ifd_weights *ifd_weights_create(const struct ifd_config *c,
     w->arch = c->arch;
     w->problem = c->problem;
     w->kernels = kernels;
+    w->dtype = dtype;
     w->layers = c->layers;
     w->hidden = c->hidden;
     w->heads = c->heads;
@@ -107,6 +117,23 @@ struct ifd_weights *ifd_weights_create(const struct ifd_config *c,
     carver = (struct carver){.base = w->arena};
     carve_all(&carver, w);
     return w;
+}
+
+void ifd_linear_pack(const struct ifd_linear *l, size_t nr, size_t panel, const float *rows,
+                     size_t count)
+{
+    switch (l->dtype) {
+    case IFD_DTYPE_BF16:
+        ifd_pack_panel_bf16(rows, count, l->k, nr, panel, l->packed);
+        return;
+    case IFD_DTYPE_INT8:
+        ifd_pack_panel_int8(rows, count, l->k, nr, panel, l->packed, l->scale, l->sum);
+        return;
+    case IFD_DTYPE_FP32:
+    case IFD_DTYPE_COUNT:
+        break;
+    }
+    ifd_pack_panel_f32(rows, count, l->k, nr, panel, l->packed);
 }
 
 void ifd_weights_free(struct ifd_weights *w)

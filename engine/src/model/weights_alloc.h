@@ -13,7 +13,10 @@
  * space. Free with ifd_weights_free. */
 IFD_MUST_CHECK struct ifd_weights *ifd_weights_create(const struct ifd_config *c,
                                                       const struct ifd_kernels *kernels,
-                                                      enum ifd_storage words);
+                                                      enum ifd_dtype dtype, enum ifd_storage words);
+/* Packs rows [panel * nr, + count), contiguous [count][l->k], into the layer's panel `panel`. */
+void ifd_linear_pack(const struct ifd_linear *l, size_t nr, size_t panel, const float *rows,
+                     size_t count);
 size_t ifd_storage_bytes(enum ifd_storage storage);
 
 #endif

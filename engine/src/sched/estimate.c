@@ -42,14 +42,16 @@ inferd_status ifd_estimate_admit(const struct ifd_backlog *load, struct ifd_job 
     const uint64_t wait = ifd_estimate_wait_ns(load, class);
     const uint64_t own = ifd_estimate_own_ns(load, class, job->offsets[job->texts]);
     const uint64_t left = job->deadline_ns > now_ns ? job->deadline_ns - now_ns : 0;
-    if (job->deadline_ns && wait + own > left) {
+    /* a quarter to spare: a refusal costs nothing, an answer that comes too late all of its work */
+    if (job->deadline_ns && wait + own + (wait + own) / 4 > left) {
         job->retry_ns = wait;
         return ifd_fail(err, INFERD_OVERLOADED,
-                        "the answer would take about %llu ms, but the request allows %llu ms; "
-                        "%s",
+                        "the answer would take about %llu ms, and with a quarter to spare that is "
+                        "more than the %llu ms that the request allows; %s",
                         (unsigned long long)((wait + own) / 1000000),
                         (unsigned long long)((left + 999999) / 1000000),
-                        own > left ? "allow more time or send less at once" : "retry later");
+                        own + own / 4 > left ? "allow more time or send less at once"
+                                             : "retry later");
     }
     if (wait_max_ns && wait > wait_max_ns) {
         job->retry_ns = wait - wait_max_ns;

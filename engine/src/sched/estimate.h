@@ -35,8 +35,9 @@ struct ifd_backlog {
 uint64_t ifd_estimate_wait_ns(const struct ifd_backlog *load, enum ifd_class class);
 uint64_t ifd_estimate_own_ns(const struct ifd_backlog *load, enum ifd_class class, size_t tokens);
 
-/* Can the job be begun within wait_max_ns (0 = no bound) and be done by its deadline? If not,
- * INFERD_OVERLOADED with what to do, and job->retry_ns is set. Background jobs always can. */
+/* Can the job be begun within wait_max_ns (0 = no bound) and be done by its deadline, with a
+ * quarter of the estimate to spare? If not, INFERD_OVERLOADED with what to do, and job->retry_ns is
+ * set. Background jobs always can. */
 IFD_MUST_CHECK inferd_status ifd_estimate_admit(const struct ifd_backlog *load, struct ifd_job *job,
                                                 uint64_t now_ns, uint64_t wait_max_ns,
                                                 inferd_error *err);

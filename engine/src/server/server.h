@@ -29,7 +29,7 @@
 struct ifd_server_config {
     /* model */
     const char *model_dir; /* required */
-    const char *dtype;     /* NULL = fp32 */
+    const char *dtype;     /* NULL = auto */
     const char *tier;      /* NULL = $INFERD_CPU, else the best of this CPU */
     uint32_t max_length;   /* tokens per text; 0 = min(128, the model's limit) */
 

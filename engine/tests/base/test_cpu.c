@@ -10,17 +10,28 @@ static void test_names(void **state)
     (void)state;
     assert_string_equal(ifd_tier_name(IFD_TIER_REF), "ref");
     assert_string_equal(ifd_tier_name(IFD_TIER_AVX2), "avx2");
+    assert_string_equal(ifd_tier_name(IFD_TIER_AVXVNNI), "avxvnni");
     assert_string_equal(ifd_tier_name(IFD_TIER_AVX512), "avx512");
+    assert_string_equal(ifd_tier_name(IFD_TIER_AVX512VNNI), "avx512vnni");
+    assert_string_equal(ifd_tier_name(IFD_TIER_AVX512BF16), "avx512bf16");
+    assert_string_equal(ifd_tier_name(IFD_TIER_AMX), "amx");
     assert_string_equal(ifd_tier_name(IFD_TIER_COUNT), "unknown");
 }
 
-static void test_tiers_are_nested(void **state)
+/* AVX-VNNI stands alone: CPUs have it without AVX-512 and the other way round. */
+static void test_tiers_are_what_the_cpu_has(void **state)
 {
     (void)state;
     assert_true(ifd_cpu_has(IFD_TIER_REF));
     assert_false(ifd_cpu_has(IFD_TIER_COUNT));
-    for (int t = 0; t < IFD_TIER_COUNT; t++)
-        assert_int_equal(ifd_cpu_has((enum ifd_tier)t), t <= (int)ifd_cpu_best());
+    assert_true(ifd_cpu_has(ifd_cpu_best()));
+    for (int t = ifd_cpu_best() + 1; t < IFD_TIER_COUNT; t++)
+        assert_false(ifd_cpu_has((enum ifd_tier)t));
+    if (ifd_cpu_has(IFD_TIER_AVXVNNI) || ifd_cpu_has(IFD_TIER_AVX512))
+        assert_true(ifd_cpu_has(IFD_TIER_AVX2));
+    for (int t = IFD_TIER_AVX512VNNI; t < IFD_TIER_COUNT; t++)
+        if (ifd_cpu_has((enum ifd_tier)t))
+            assert_true(ifd_cpu_has((enum ifd_tier)(t - 1)));
 #if defined(__x86_64__)
     /* the compiler's runtime asks the same hardware in its own way */
     __builtin_cpu_init();
@@ -29,6 +40,8 @@ static void test_tiers_are_nested(void **state)
     assert_int_equal(ifd_cpu_has(IFD_TIER_AVX512),
                      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"));
+    if (ifd_cpu_has(IFD_TIER_AVX512))
+        assert_int_equal(ifd_cpu_has(IFD_TIER_AVX512VNNI), !!__builtin_cpu_supports("avx512vnni"));
 #endif
 }
 
@@ -60,7 +73,7 @@ static void test_refusals(void **state)
     inferd_error err;
     enum ifd_tier tier = IFD_TIER_COUNT;
     assert_fails(ifd_cpu_choose("sse2", &tier, &err), INFERD_INVALID_ARGUMENT, err,
-                 "known: ref, avx2, avx512");
+                 "known: ref, avx2, avxvnni, avx512, avx512vnni, avx512bf16, amx");
     assert_fails(ifd_cpu_choose("AVX2", &tier, &err), INFERD_INVALID_ARGUMENT, err, "'AVX2'");
     setenv("INFERD_CPU", "fast\xFF", 1);
     assert_fails(ifd_cpu_choose(NULL, &tier, &err), INFERD_INVALID_ARGUMENT, err, "INFERD_CPU");
@@ -90,7 +103,7 @@ static void test_model_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),      cmocka_unit_test(test_tiers_are_nested),
+        cmocka_unit_test(test_names),      cmocka_unit_test(test_tiers_are_what_the_cpu_has),
         cmocka_unit_test(test_choice),     cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_model_name),
     };

@@ -83,7 +83,7 @@ class Help(unittest.TestCase):
                 (("serve", "extra"), b"unexpected argument 'extra'"),
                 (("serve", "--port", "65536"), b"--port 65536: must be from 0 to 65535"),
                 (("inspect",), b"MODEL_DIR is missing"),
-                (("classify", "--dtype", "int4", "x"), b"must be one of fp32"),
+                (("classify", "--dtype", "int4", "x"), b"must be one of auto|fp32|bf16|int8"),
                 (("classify", "--tier", "mmx", "x"), b"unknown CPU tier 'mmx'"),
                 (("classify", "--max-length", "2", "x"), b"max_length is 2"),
                 (("classify", "--eval", "f.tsv", "x"), b"leave the arguments out"),

@@ -61,7 +61,7 @@ static void defaults_are_the_servers(void **state)
     assert_memory_equal(got_numbers, want_numbers, sizeof(want_numbers));
     assert_string_equal(got.host, want.host);
     assert_null(got.tier);
-    assert_string_equal(got.dtype, "fp32");
+    assert_string_equal(got.dtype, "auto");
     assert_int_equal(got.access_log, want.access_log);
     got.model_dir = "m";
     assert_ok(ifd_server_config_check(&got, &err), err);

@@ -147,7 +147,7 @@ class Busy(ServerCase):
         self.idle()
         a, ra = self.send_large()
         answer = self.ask(post(self.BULK, "X-Request-Timeout-Ms: 100\r\n"))
-        self.assert_error(answer, 429, "overloaded", "allows 100 ms")
+        self.assert_error(answer, 429, "overloaded", "100 ms that the request allows")
         self.assertGreaterEqual(int(answer.headers["retry-after"]), 2)  # LARGE takes 3 s
         self.assertEqual(ra.answer().status, 200)
 

@@ -59,6 +59,13 @@ static inline size_t tiers_here(const struct ifd_kernels *out[IFD_TIER_COUNT])
     return n;
 }
 
+/* n bytes up to a guard page, beginning at a cache line: n is a multiple of 64. */
+static inline struct guarded guarded_bytes(size_t n)
+{
+    assert_int_equal(n % 64, 0);
+    return guarded_floats(n / sizeof(float));
+}
+
 /* w[n][k] packed for `nr`, ending at a guard page. */
 static inline struct guarded guarded_pack(const float *w, size_t n, size_t k, size_t nr)
 {

@@ -397,6 +397,7 @@ static void test_tables(void **state)
         assert_true(k->nr % 16 == 0 && k->mr >= 1);
         assert_true(k->gemm_f32 && k->layer_norm_f32 && k->softmax_f32 && k->attention_f32 &&
                     k->f16_to_f32 && k->bf16_to_f32);
+        assert_true(k->gemm_int8 && k->gemm_bf16 && k->narrow_int8 && k->narrow_bf16);
     }
 }
 

@@ -40,7 +40,7 @@ static inline uint32_t random_below(uint64_t *state, uint32_t n)
     return (uint32_t)(random_next(state) % n);
 }
 
-static inline void random_linear(struct ifd_linear *l, size_t nr, uint64_t *state)
+static inline void random_linear(const struct ifd_linear *l, size_t nr, uint64_t *state)
 {
     const float scale = 1.5f / sqrtf((float)l->k);
     float *rows = ifd_alloc_array(nr * l->k, sizeof(*rows));
@@ -50,9 +50,11 @@ static inline void random_linear(struct ifd_linear *l, size_t nr, uint64_t *stat
         size_t count = l->n - p * nr < nr ? l->n - p * nr : nr;
         for (size_t i = 0; i < count * l->k; i++)
             rows[i] = random_float(state, scale);
-        ifd_pack_panel_f32(rows, count, l->k, nr, p, l->packed);
+        ifd_linear_pack(l, nr, p, rows, count);
     }
     ifd_free(rows);
+    for (size_t i = 0; l->by && i < l->k; i++)
+        l->by[i] = 1.0f;
     for (size_t i = 0; i < l->n; i++)
         l->bias[i] = random_float(state, 0.2f);
 }
@@ -84,7 +86,7 @@ static inline void random_table(struct ifd_table *table, size_t hidden, uint64_t
  * Tests and benchmarks have no use for going on without memory. */
 static inline struct ifd_weights *random_weights_new(const struct random_shape *shape,
                                                      const struct ifd_kernels *kernels,
-                                                     uint64_t seed)
+                                                     enum ifd_dtype dtype, uint64_t seed)
 {
     const struct ifd_config config = {.arch = shape->arch,
                                       .layers = shape->layers,
@@ -96,7 +98,7 @@ static inline struct ifd_weights *random_weights_new(const struct random_shape *
                                       .labels = shape->labels,
                                       .norm_eps = 1e-12f};
     uint64_t state = seed;
-    struct ifd_weights *w = ifd_weights_create(&config, kernels, shape->storage);
+    struct ifd_weights *w = ifd_weights_create(&config, kernels, dtype, shape->storage);
     if (!w)
         exit((fputs("out of memory\n", stderr), 1));
     random_table(&w->words, w->hidden, &state);

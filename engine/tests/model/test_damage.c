@@ -355,7 +355,7 @@ static void test_header_flips(void **state)
     struct bytes text = dir_read(&d, "config.json"), file = dir_read(&d, WEIGHTS);
     assert_ok(ifd_config_parse("config.json", text.data, text.size, &config, &err), err);
     const struct ifd_kernels *k = ifd_kernels_get(IFD_TIER_REF);
-    assert_ok(ifd_load(d.path, &config, k, &good, &err), err);
+    assert_ok(ifd_load(d.path, &config, k, IFD_DTYPE_FP32, &good, &err), err);
     uint64_t n;
     memcpy(&n, file.data, sizeof(n));
     char path[512];
@@ -368,7 +368,7 @@ static void test_header_flips(void **state)
             fseek(f, (long)at, SEEK_SET);
             fputc(file.data[at] ^ flips[i], f);
             fflush(f);
-            inferd_status st = ifd_load(d.path, &config, k, &w, &err);
+            inferd_status st = ifd_load(d.path, &config, k, IFD_DTYPE_FP32, &w, &err);
             tried++;
             if (st == INFERD_OK) {
                 assert_int_equal(w->bytes, good->bytes);

@@ -22,7 +22,8 @@ struct opened {
 static void open_golden(const char *name, enum ifd_tier tier, struct opened *o)
 {
     char dir[256];
-    inferd_model_options options = {.struct_size = sizeof(options), .tier = ifd_tier_name(tier)};
+    inferd_model_options options = {
+        .struct_size = sizeof(options), .dtype = "fp32", .tier = ifd_tier_name(tier)};
     snprintf(dir, sizeof(dir), "golden/%s", name);
     assert_ok(inferd_model_open(dir, &options, &o->model, &o->err), o->err);
     assert_ok(inferd_session_open(o->model, NULL, &o->session, &o->err), o->err);

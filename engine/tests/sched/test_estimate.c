@@ -67,20 +67,22 @@ static void a_deadline_that_cannot_be_met_is_refused(void **state)
     f.queue.line[IFD_SMALL].tokens = 400; /* 20 ms of waiting, 10 ms of its own */
     struct ifd_job job = {.texts = 1, .offsets = hundred};
     const uint64_t now = 5000 * (uint64_t)MS;
-    job.deadline_ns = now + 29 * MS;
-    assert_fails(ifd_estimate_admit(&f.load, &job, now, 0, &err), INFERD_OVERLOADED, err,
-                 "about 30 ms, but the request allows 29 ms; retry later");
+    job.deadline_ns = now + 37 * MS;
+    assert_fails(
+        ifd_estimate_admit(&f.load, &job, now, 0, &err), INFERD_OVERLOADED, err,
+        "about 30 ms, and with a quarter to spare that is more than the 37 ms that the request "
+        "allows; retry later");
     assert_int_equal(job.retry_ns, 20 * MS);
-    job.deadline_ns = now + 30 * MS;
+    job.deadline_ns = now + 38 * MS;
     assert_ok(ifd_estimate_admit(&f.load, &job, now, 0, &err), err);
-    job.deadline_ns = now + 31 * MS;
+    job.deadline_ns = now + 39 * MS;
     assert_ok(ifd_estimate_admit(&f.load, &job, now, 0, &err), err);
-    job.deadline_ns = now + 9 * MS; /* not even alone */
+    job.deadline_ns = now + 12 * MS; /* not even alone */
     assert_fails(ifd_estimate_admit(&f.load, &job, now, 0, &err), INFERD_OVERLOADED, err,
                  "allow more time");
     job.deadline_ns = now; /* passed already */
     assert_fails(ifd_estimate_admit(&f.load, &job, now, 0, &err), INFERD_OVERLOADED, err,
-                 "allows 0 ms");
+                 "0 ms that the request allows");
     job.deadline_ns = 0; /* none */
     assert_ok(ifd_estimate_admit(&f.load, &job, now, 0, &err), err);
 }

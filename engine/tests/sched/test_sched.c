@@ -470,7 +470,8 @@ static void what_cannot_be_done_in_time_is_refused_at_once(void **state)
     struct record *late = &r[19];
     fill(late, engine, 1, &seed);
     late->job.deadline_ns = ifd_clock_ns() + 5000000;
-    assert_fails(ifd_sched_submit(sched, &late->job, &err), INFERD_OVERLOADED, err, "allows");
+    assert_fails(ifd_sched_submit(sched, &late->job, &err), INFERD_OVERLOADED, err,
+                 "that the request allows");
     assert_true(late->job.retry_ns > 0);
     ifd_sched_stop(sched);
     fake_delay_ns = 0;

@@ -76,7 +76,7 @@ def expected(model_dir: Path, texts: list[str]) -> torch.Tensor:
 def ours(binary: str, model_dir: Path, texts: list[str], tier: str) -> tuple[torch.Tensor, list[str]] | None:
     if any("\n" in t for t in texts):
         raise SystemExit("parity: a text has a line feed; the plain format takes one text a line")
-    run = subprocess.run([binary, "classify", "--json", "--model", str(model_dir)],
+    run = subprocess.run([binary, "classify", "--json", "--dtype", "fp32", "--model", str(model_dir)],
                          input="".join(t + "\n" for t in texts), capture_output=True, encoding="utf-8",
                          env={**os.environ, "INFERD_CPU": tier})
     if run.returncode != 0:

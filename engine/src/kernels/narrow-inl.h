@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the narrow dtypes add to a vector tier: rows of activations made narrow, the epilogues that
+ * bring sums back to fp32, and the products themselves, which run in the same blocks and tiles as
+ * fp32 (gemm-inl.h). A tier with a matrix unit takes the rows and epilogues and brings its own
+ * products.
+ */
+
+/* Rows ------------------------------------------------------------------------------------------
+ */
+
+static void narrow_int8(const float *x, size_t ldx, size_t n, size_t begin, size_t end,
+                        const float *by, const struct ifd_narrow *out)
+{
+    const size_t whole = n - n % VEC, tail = n - whole;
+    const size_t padded = (n + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
+    const vec nothing = vec_set1(0.0f);
+    for (size_t r = begin; r < end; r++) {
+        const float *in = x + r * ldx;
+        uint8_t *to = (uint8_t *)out->data + r * out->ld;
+        vec low = nothing, high = nothing, bad = nothing; /* bad: NaN from what is not finite */
+        for (size_t i = 0; i < whole; i += VEC) {
+            vec v = vec_mul(vec_load(in + i), vec_load(by + i));
+            low = vec_min(v, low);
+            high = vec_max(v, high);
+            bad = vec_fma(v, nothing, bad);
+        }
+        if (tail) {
+            vec v = vec_mul(vec_load_n(in + whole, tail), vec_load_n(by + whole, tail));
+            low = vec_min(v, low);
+            high = vec_max(v, high);
+            bad = vec_fma(v, nothing, bad);
+        }
+        const float least = -vec_max_lane(vec_sub(nothing, low)),
+                    range = vec_max_lane(high) - least;
+        const float inverse = range > 1e-30f ? 255.0f / range : 0.0f;
+        const float zero = nearbyintf(-least * inverse);
+        const vec steps = vec_set1(inverse), from = vec_set1(zero);
+        for (size_t i = 0; i < whole; i += VEC) {
+            vec v = vec_mul(vec_load(in + i), vec_load(by + i));
+            vec_store_u8(to + i, vec_fma(v, steps, from), VEC);
+        }
+        if (tail) {
+            vec v = vec_mul(vec_load_n(in + whole, tail), vec_load_n(by + whole, tail));
+            vec_store_u8(to + whole, vec_fma(v, steps, from), tail);
+        }
+        memset(to + n, 0, padded - n);
+        out->scale[r] = (inverse > 0.0f ? range / 255.0f : 0.0f) + vec_sum(bad);
+        out->zero[r] = zero;
+    }
+}
+
+static void narrow_bf16(const float *x, size_t ldx, size_t n, size_t begin, size_t end,
+                        const float *by, const struct ifd_narrow *out)
+{
+    (void)by;
+    const size_t whole = n - n % VEC, tail = n - whole;
+    const size_t padded = (n + LINE_BYTES / 2 - 1) / (LINE_BYTES / 2) * (LINE_BYTES / 2);
+    for (size_t r = begin; r < end; r++) {
+        const float *in = x + r * ldx;
+        uint16_t *to = (uint16_t *)out->data + r * out->ld / sizeof(*to);
+        for (size_t i = 0; i < whole; i += VEC)
+            vec_store_bf16(to + i, vec_load(in + i), VEC);
+        if (tail)
+            vec_store_bf16(to + whole, vec_load_n(in + whole, tail), tail);
+        memset(to + n, 0, (padded - n) * sizeof(*to));
+    }
+}
+
+/* Epilogues -------------------------------------------------------------------------------------
+ */
+
+/* Sums of int8 are int32 in the tile's bits; of bf16, floats. */
+static inline __attribute__((always_inline)) void
+store_narrow_as(const struct ifd_gemm_narrow *g, bool integers, enum ifd_epilogue epilogue,
+                const float *tile, size_t row, size_t rows, size_t column, size_t columns)
+{
+    for (size_t i = 0; i < rows; i++, row++) {
+        float *c = g->c + row * g->ldc + column;
+        const float *residual =
+            epilogue == IFD_EPI_BIAS_RESIDUAL ? g->residual + row * g->ldr + column : c;
+        const vec zero = vec_set1(integers ? -g->a.zero[row] : 0.0f);
+        const vec scale = vec_set1(integers ? g->a.scale[row] : 1.0f);
+        for (size_t j = 0; j < columns; j += VEC) {
+            const size_t n = columns - j < VEC ? columns - j : VEC, at = column + j;
+            vec x = vec_load(tile + i * NR + j);
+            if (integers) {
+                x = vec_fma(zero, vec_load(g->b_sum + at), vec_of_ints(x));
+                x = vec_fma(x, vec_mul(scale, vec_load(g->b_scale + at)), vec_load(g->bias + at));
+            } else {
+                x = vec_add(x, vec_load(g->bias + at));
+            }
+            x = gemm_apply(epilogue, false, x, residual + j, n);
+            if (n == VEC)
+                vec_store(c + j, x);
+            else
+                vec_store_n(c + j, x, n);
+        }
+    }
+}
+
+static inline __attribute__((always_inline)) void
+store_int8_as(const struct ifd_gemm_narrow *g, enum ifd_epilogue epilogue, const float *tile,
+              size_t row, size_t rows, size_t column, size_t columns)
+{
+    store_narrow_as(g, true, epilogue, tile, row, rows, column, columns);
+}
+
+static inline __attribute__((always_inline)) void
+store_bf16_as(const struct ifd_gemm_narrow *g, enum ifd_epilogue epilogue, const float *tile,
+              size_t row, size_t rows, size_t column, size_t columns)
+{
+    store_narrow_as(g, false, epilogue, tile, row, rows, column, columns);
+}
+
+#define STORE_NARROW_DEFINE(name)                                                               \
+    static void name(const void *of, const float *tile, size_t row, size_t rows, size_t column, \
+                     size_t columns)                                                            \
+    {                                                                                           \
+        const struct ifd_gemm_narrow *g = of;                                                   \
+        switch (g->epilogue) {                                                                  \
+            STORE_CASE(name##_as, IFD_EPI_BIAS)                                                 \
+            STORE_CASE(name##_as, IFD_EPI_BIAS_GELU)                                            \
+            STORE_CASE(name##_as, IFD_EPI_BIAS_RELU)                                            \
+            STORE_CASE(name##_as, IFD_EPI_BIAS_TANH)                                            \
+            STORE_CASE(name##_as, IFD_EPI_BIAS_RESIDUAL)                                        \
+        case IFD_EPI_SCALE:                                                                     \
+            break;                                                                              \
+        }                                                                                       \
+    }
+STORE_NARROW_DEFINE(store_int8)
+STORE_NARROW_DEFINE(store_bf16)
+
+/* Products --------------------------------------------------------------------------------------
+ */
+
+static inline struct gemm_run narrow_run(const struct ifd_gemm_narrow *g, size_t row_bytes,
+                                         gemm_store_fn *store)
+{
+    const struct gemm_run run = {.a = g->a.data,
+                                 .b = g->b,
+                                 .lda = g->a.ld / sizeof(ifd_unit),
+                                 .steps = (row_bytes + LINE_BYTES - 1) / LINE_BYTES *
+                                          (LINE_BYTES / sizeof(ifd_unit)),
+                                 .n = g->n,
+                                 .store = store,
+                                 .g = g};
+    return run;
+}
+
+#ifndef TIER_MATRIX_UNIT
+static void gemm_int8(const struct ifd_gemm_narrow *g, size_t row_begin, size_t row_end,
+                      size_t panel_begin, size_t panel_end)
+{
+    struct gemm_run run = narrow_run(g, g->k, store_int8);
+    run.tiles = tiles_int8;
+    run.tile_rows = tile_rows_int8;
+    gemm_blocks(&run, row_begin, row_end, panel_begin, panel_end);
+}
+
+static void gemm_bf16(const struct ifd_gemm_narrow *g, size_t row_begin, size_t row_end,
+                      size_t panel_begin, size_t panel_end)
+{
+    struct gemm_run run = narrow_run(g, 2 * g->k, store_bf16);
+    run.tiles = tiles_bf16;
+    run.tile_rows = tile_rows_bf16;
+    gemm_blocks(&run, row_begin, row_end, panel_begin, panel_end);
+}
+#endif

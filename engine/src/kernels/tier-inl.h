@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Everything of a vector tier: the kernels over its vocabulary and its table. A tier file includes
+ * its vocabulary (vec_*-inl.h) and then this, with
+ *   TIER_TABLE, TIER_ID, TIER_NAME     the table, its value of enum ifd_tier and that one's name
+ *   TIER_ROWS_FP32, _INT8, _BF16       most rows of a tile, by how many registers a dot leaves free
+ *   TIER_DOT_INT8, TIER_DOT_BF16       (a, b, sum): the products of one unit
+ *   TIER_MATRIX_UNIT (optional)        a file with its own gemm_int8 and gemm_bf16
+ */
+#include "kernels/tiers.h"
+
+#include "kernels/math-inl.h"
+#include "kernels/rows-inl.h"
+
+#define TILE_FN(name) name##_f32
+#define TILE_DOT reg_fma
+#define TILE_ROWS TIER_ROWS_FP32
+#include "kernels/tile-inl.h"
+
+#ifndef TIER_MATRIX_UNIT
+#define TILE_FN(name) name##_int8
+#define TILE_DOT TIER_DOT_INT8
+#define TILE_ROWS TIER_ROWS_INT8
+#include "kernels/tile-inl.h"
+
+#define TILE_FN(name) name##_bf16
+#define TILE_DOT TIER_DOT_BF16
+#define TILE_ROWS TIER_ROWS_BF16
+#include "kernels/tile-inl.h"
+#endif
+
+#include "kernels/gemm-inl.h"
+#include "kernels/narrow-inl.h"
+#ifdef TIER_MATRIX_UNIT
+#include TIER_MATRIX_UNIT
+#endif
+#include "kernels/attention-inl.h"
+
+const struct ifd_kernels TIER_TABLE = {
+    .name = TIER_NAME,
+    .tier = TIER_ID,
+    .nr = NR,
+    .mr = TIER_ROWS_FP32,
+#ifdef TIER_MATRIX_UNIT
+    .mr_narrow = 2 * AMX_TILE_ROWS,
+#else
+    .mr_narrow = TIER_ROWS_INT8,
+#endif
+    .gemm_f32 = gemm_f32,
+    .layer_norm_f32 = layer_norm_f32,
+    .softmax_f32 = softmax_f32,
+    .attention_f32 = attention_f32,
+    .f16_to_f32 = f16_to_f32,
+    .bf16_to_f32 = bf16_to_f32,
+    .gemm_int8 = gemm_int8,
+    .gemm_bf16 = gemm_bf16,
+    .narrow_int8 = narrow_int8,
+    .narrow_bf16 = narrow_bf16,
+};

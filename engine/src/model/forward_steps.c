@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Products, norms and narrowing of rows: one table call each, or one per member of the team with a
+ * barrier after it.
+ */
+#include "model/forward_steps.h"
+
+/* Row-wise steps below this many floats are not worth a barrier. */
+#define SHARE_FLOATS_MIN 8192u
+
+/* A third of a millisecond of one core in fp32, and less in a narrow dtype: how long something
+ * urgent waits at most. */
+#define PAUSE_MULTIPLY_ADDS ((size_t)16 << 20)
+
+static bool pauses(const struct ifd_lane *lane)
+{
+    return lane->scratch->pause && lane->scratch->members == 1;
+}
+
+void ifd_step_pause(const struct ifd_lane *lane)
+{
+    if (pauses(lane))
+        lane->scratch->pause(lane->scratch->pause_arg);
+}
+
+/* ---- products ---- */
+
+struct product_step {
+    const struct ifd_kernels *kernels;
+    enum ifd_dtype dtype;
+    struct ifd_gemm_f32 f32;
+    struct ifd_gemm_narrow narrow;
+    size_t rows, panel_begin, panel_end;
+    bool by_rows;
+};
+
+static void product_run(const struct product_step *s, size_t row_begin, size_t row_end,
+                        size_t panel_begin, size_t panel_end)
+{
+    switch (s->dtype) {
+    case IFD_DTYPE_INT8:
+        s->kernels->gemm_int8(&s->narrow, row_begin, row_end, panel_begin, panel_end);
+        break;
+    case IFD_DTYPE_BF16:
+        s->kernels->gemm_bf16(&s->narrow, row_begin, row_end, panel_begin, panel_end);
+        break;
+    case IFD_DTYPE_FP32:
+    case IFD_DTYPE_COUNT:
+        s->kernels->gemm_f32(&s->f32, row_begin, row_end, panel_begin, panel_end);
+        break;
+    }
+}
+
+static void product_member(void *arg, unsigned member, unsigned members)
+{
+    const struct product_step *s = arg;
+    size_t begin, end;
+    if (s->by_rows) {
+        ifd_step_part(s->rows, member, members, &begin, &end);
+        product_run(s, begin, end, s->panel_begin, s->panel_end);
+        return;
+    }
+    ifd_step_part(s->panel_end - s->panel_begin, member, members, &begin, &end);
+    product_run(s, 0, s->rows, s->panel_begin + begin, s->panel_begin + end);
+}
+
+/* One thread: a product that takes long pauses after every few panels. The cut is by columns, of
+ * which each is computed alone, so no bit changes. */
+static void product_alone(const struct ifd_lane *lane, const struct product_step *s, size_t k)
+{
+    size_t panels = s->panel_end - s->panel_begin, step = panels;
+    if (pauses(lane))
+        step = 1 + PAUSE_MULTIPLY_ADDS / (s->rows * k * s->kernels->nr);
+    for (size_t i = 0; i < panels; i += step) {
+        size_t most = panels - i < step ? panels - i : step;
+        product_run(s, 0, s->rows, s->panel_begin + i, s->panel_begin + i + most);
+        ifd_step_pause(lane);
+    }
+}
+
+void ifd_step_product(struct ifd_lane *lane, const struct ifd_product *p)
+{
+    const struct ifd_scratch *scratch = lane->scratch;
+    const struct ifd_kernels *kernels = scratch->w->kernels;
+    const struct ifd_linear *l = p->l;
+    size_t n = p->panel_end ? p->n : l->n;
+    struct product_step s = {.kernels = kernels,
+                             .dtype = l->dtype,
+                             .rows = p->rows,
+                             .panel_begin = p->panel_begin,
+                             .panel_end =
+                                 p->panel_end ? p->panel_end : ifd_ceil_div(l->n, kernels->nr)};
+    if (l->dtype == IFD_DTYPE_FP32)
+        s.f32 = (struct ifd_gemm_f32){.m = p->rows,
+                                      .n = n,
+                                      .k = l->k,
+                                      .a = p->x,
+                                      .lda = p->ldx,
+                                      .b = l->packed,
+                                      .c = p->y,
+                                      .ldc = p->ldy,
+                                      .bias = l->bias,
+                                      .residual = p->residual,
+                                      .ldr = p->ldy,
+                                      .epilogue = p->epilogue};
+    else
+        s.narrow = (struct ifd_gemm_narrow){.m = p->rows,
+                                            .n = n,
+                                            .k = l->k,
+                                            .a = *p->narrow,
+                                            .b = l->packed,
+                                            .b_scale = l->scale,
+                                            .b_sum = l->sum,
+                                            .bias = l->bias,
+                                            .c = p->y,
+                                            .ldc = p->ldy,
+                                            .residual = p->residual,
+                                            .ldr = p->ldy,
+                                            .epilogue = p->epilogue};
+    if (!lane->shared) {
+        product_alone(lane, &s, l->k);
+        return;
+    }
+    /* Tiles that the busiest member computes, by panels (weights are read once) or by rows. */
+    size_t members = scratch->members, panels = s.panel_end - s.panel_begin;
+    size_t mr = l->dtype == IFD_DTYPE_FP32 ? kernels->mr : kernels->mr_narrow;
+    size_t tiles = ifd_ceil_div(p->rows, mr);
+    s.by_rows = panels * ifd_ceil_div(tiles, members) < ifd_ceil_div(panels, members) * tiles;
+    ifd_team_run(scratch->team, product_member, &s);
+}
+
+/* ---- rows ---- */
+
+struct rows_step {
+    const struct ifd_scratch *scratch;
+    const struct ifd_norm *norm; /* or NULL */
+    float *x;
+    const float *from; /* what is narrowed: x after the norm */
+    size_t ld, rows;
+    const struct ifd_linear *l; /* that takes the rows */
+    const struct ifd_narrow *to;
+};
+
+static void rows_member(void *arg, unsigned member, unsigned members)
+{
+    const struct rows_step *s = arg;
+    const struct ifd_weights *w = s->scratch->w;
+    const struct ifd_kernels *kernels = w->kernels;
+    ifd_narrow_fn *narrow = s->l->dtype == IFD_DTYPE_INT8   ? kernels->narrow_int8
+                            : s->l->dtype == IFD_DTYPE_BF16 ? kernels->narrow_bf16
+                                                            : NULL;
+    size_t begin, end;
+    ifd_step_part(s->rows, member, members, &begin, &end);
+    for (size_t r = begin; r < end; r++) { /* row by row: narrowing finds the norm's row in L1 */
+        if (s->norm)
+            kernels->layer_norm_f32(s->x + r * s->ld, s->ld, s->norm->gamma, s->norm->beta,
+                                    w->norm_eps, 1, s->l->k, s->x + r * s->ld, s->ld);
+        if (narrow)
+            narrow(s->from, s->ld, s->l->k, r, r + 1, s->l->by, s->to);
+    }
+}
+
+static void rows_run(struct ifd_lane *lane, struct rows_step *s)
+{
+    s->scratch = lane->scratch;
+    if (lane->shared && s->rows * s->l->k >= SHARE_FLOATS_MIN)
+        ifd_team_run(lane->scratch->team, rows_member, s);
+    else
+        rows_member(s, 0, 1);
+}
+
+void ifd_step_narrow(struct ifd_lane *lane, const float *x, size_t ld, size_t rows,
+                     const struct ifd_linear *l, const struct ifd_narrow *to)
+{
+    struct rows_step s = {.from = x, .ld = ld, .rows = rows, .l = l, .to = to};
+    if (l->dtype != IFD_DTYPE_FP32)
+        rows_run(lane, &s);
+}
+
+void ifd_step_norm(struct ifd_lane *lane, const struct ifd_norm *norm, float *x, size_t rows,
+                   const struct ifd_linear *l, const struct ifd_narrow *to)
+{
+    struct rows_step s = {
+        .norm = norm, .x = x, .from = x, .ld = lane->scratch->ld_h, .rows = rows, .l = l, .to = to};
+    rows_run(lane, &s);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * forward_steps.h - the row-wise steps of a forward pass, in whatever dtype the weights have and
+ * split over the team when the lane is shared. Private to forward.c and forward_steps.c.
+ *
+ * Rows that go into a product exist in fp32 and, in a narrow mode, once more as the product takes
+ * them; who makes the fp32 rows makes the narrow ones right after, while they are in cache.
+ */
+#ifndef IFD_MODEL_FORWARD_STEPS_H
+#define IFD_MODEL_FORWARD_STEPS_H
+
+#include "model/forward_scratch.h"
+
+/* [begin, end): member's nearly even share of n. */
+static inline void ifd_step_part(size_t n, unsigned member, unsigned members, size_t *begin,
+                                 size_t *end)
+{
+    *begin = n * member / members;
+    *end = n * (member + 1) / members;
+}
+
+static inline size_t ifd_ceil_div(size_t a, size_t b)
+{
+    return (a + b - 1) / b;
+}
+
+/* Between two steps that take long: lets who asked for it do something urgent (forward.h). */
+void ifd_step_pause(const struct ifd_lane *lane);
+
+/* y[rows][n] = epilogue(x[rows][l->k] W^T + b). */
+struct ifd_product {
+    const struct ifd_linear *l;
+    enum ifd_epilogue epilogue;
+    size_t rows;
+    const float *x; /* read in fp32 */
+    size_t ldx;
+    const struct ifd_narrow *narrow; /* the same rows; read in a narrow dtype */
+    const float *residual;           /* [rows], ldy apart; may be y */
+    float *y;
+    size_t ldy;
+    /* Outputs in panels [panel_begin, panel_end) and below n are computed; panel_end 0: all. */
+    size_t n, panel_begin, panel_end;
+};
+void ifd_step_product(struct ifd_lane *lane, const struct ifd_product *p);
+
+/* Rows of x, ld apart, into `to` as the product with `l` takes them; nothing to do in fp32. */
+void ifd_step_narrow(struct ifd_lane *lane, const float *x, size_t ld, size_t rows,
+                     const struct ifd_linear *l, const struct ifd_narrow *to);
+
+/* x = norm(x) in place, rows of hidden, ld_h apart; and narrowed into `to` for `l`. */
+void ifd_step_norm(struct ifd_lane *lane, const struct ifd_norm *norm, float *x, size_t rows,
+                   const struct ifd_linear *l, const struct ifd_narrow *to);
+
+#endif
