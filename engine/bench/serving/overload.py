@@ -90,7 +90,8 @@ def measure(args, server: serving.Process) -> dict:
     f = serving.bench(args.binary, server.url, connections=64, warmup=warmup, duration=f"{args.steady_seconds}s", timeout="60s")
     peak = f["ok_per_s"]
     if not peak:
-        raise serving.Failed(f"nothing was answered: {f['status']} {serving.failures(f)}")
+        raise serving.Failed(f"{server.name}: no answer within {args.steady_seconds:g} s of 64 connections: {f['status']} "
+                             f"{serving.failures(f)}")
     serving.step(f"steady: 80 % of {peak:.0f}/s")
     steady = serving.end_bench(start(args, server, 0.8 * peak, args.steady_seconds, warmup=warmup))
     serving.step(f"overload: {args.factor:g} x {peak:.0f}/s for {args.seconds:g} s")
@@ -116,6 +117,10 @@ def show(name: str, r: dict) -> None:
     for n, p in r["phases"].items():
         if p["failures"] or set(p["status"]) - {"200"}:
             print(f"    {n}: {p['status']} {p['failures']}")
+    steady = r["phases"]["steady"]
+    if steady["ok"] < 0.99 * steady["requests"]:
+        print("  not to be quoted: at 80 % of what it just did it already failed; the machine has other work, or its "
+              "speed changed")
     back = f"{r['recovery_s']:.1f} s" if r["recovery_s"] is not None else "not within the run"
     print(f"  goodput under overload {100 * r['goodput_to_peak']:.0f} % of peak, p99 of accepted "
           f"{serving.number(r['accepted_p99_ratio'])} x steady, back to normal after: {back}")
