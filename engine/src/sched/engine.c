@@ -5,6 +5,13 @@
 #include <stdatomic.h>
 
 #include "base/mem.h"
+#include "base/team.h"
+
+/* A batch that is split over cores: one short request. Larger ones are shared out as batches of
+ * their own, and past a few members the barriers eat what another core gives. */
+#define ALONE_MEMBERS_MAX 4u
+#define ALONE_TEXTS_MAX 8u
+#define ALONE_TOKENS_MAX 128u
 
 struct slot {
     struct ifd_scratch *scratch;
@@ -18,6 +25,10 @@ struct ifd_engine {
     size_t batch_tokens, batch_texts;
     uint32_t labels;
     struct slot *slots; /* [workers] */
+    /* For a worker that is alone; belongs to whoever holds `alone_taken`. NULL with one worker. */
+    struct ifd_team *team;
+    struct ifd_scratch *alone;
+    _Atomic bool alone_taken;
 };
 
 static void engine_free(struct ifd_engine *e)
@@ -27,6 +38,8 @@ static void engine_free(struct ifd_engine *e)
         ifd_free(e->slots[i].logits);
     }
     ifd_free(e->slots);
+    ifd_scratch_free(e->alone);
+    ifd_team_free(e->team);
     inferd_model_release(e->model);
     ifd_free(e);
 }
@@ -65,6 +78,11 @@ inferd_status ifd_engine_create(inferd_model *model, unsigned workers, size_t ba
             goto out;
         }
     }
+    if (workers > 1)
+        status = ifd_team_create(workers < ALONE_MEMBERS_MAX ? workers : ALONE_MEMBERS_MAX,
+                                 &e->team, err);
+    if (!status && workers > 1)
+        status = ifd_scratch_create(w, ALONE_TOKENS_MAX, ALONE_TEXTS_MAX, e->team, &e->alone, err);
 out:
     if (status)
         engine_free(e);
@@ -119,6 +137,20 @@ const float *ifd_engine_run(struct ifd_engine *e, unsigned worker, const struct 
     struct slot *slot = &e->slots[worker];
     ifd_forward(slot->scratch, batch, slot->logits);
     return slot->logits;
+}
+
+const float *ifd_engine_run_alone(struct ifd_engine *e, unsigned worker,
+                                  const struct ifd_ragged *batch)
+{
+    /* acquire: what the last holder did to the scratch is over and seen */
+    if (!e->alone || batch->texts > ALONE_TEXTS_MAX || batch->texts > e->batch_texts ||
+        batch->offsets[batch->texts] > ALONE_TOKENS_MAX ||
+        atomic_exchange_explicit(&e->alone_taken, true, memory_order_acquire))
+        return ifd_engine_run(e, worker, batch);
+    float *logits = e->slots[worker].logits;
+    ifd_forward(e->alone, batch, logits);
+    atomic_store_explicit(&e->alone_taken, false, memory_order_release);
+    return logits;
 }
 
 inferd_status ifd_engine_warm(struct ifd_engine *e, inferd_error *err)

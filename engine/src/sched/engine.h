@@ -39,5 +39,9 @@ IFD_MUST_CHECK inferd_status ifd_engine_warm(struct ifd_engine *e, inferd_error 
 /* Run a batch on worker `worker`'s scratch; returns its logits [texts][labels], valid until that
  * worker's next run. No allocation, cannot fail. */
 const float *ifd_engine_run(struct ifd_engine *e, unsigned worker, const struct ifd_ragged *batch);
+/* The same for a worker whose fellows were all idle: a small batch is split over their cores too
+ * (one such batch at a time; otherwise it is ifd_engine_run). The result is bitwise the same. */
+const float *ifd_engine_run_alone(struct ifd_engine *e, unsigned worker,
+                                  const struct ifd_ragged *batch);
 
 #endif

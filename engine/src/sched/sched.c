@@ -18,6 +18,7 @@ struct worker {
     unsigned index;
     pthread_t thread;
     struct ifd_pick pick;
+    bool alone;        /* all others were idle and nothing was queued when `pick` was taken */
     int32_t *ids;      /* [batch_tokens] */
     uint32_t *offsets; /* [batch_texts + 1] */
 };
@@ -73,7 +74,8 @@ static void run_batch(struct worker *w)
     }
     w->offsets[texts] = (uint32_t)tokens;
     const struct ifd_ragged batch = {.texts = texts, .ids = w->ids, .offsets = w->offsets};
-    const float *logits = ifd_engine_run(pick->engine, w->index, &batch);
+    const float *logits = w->alone ? ifd_engine_run_alone(pick->engine, w->index, &batch)
+                                   : ifd_engine_run(pick->engine, w->index, &batch);
 
     const inferd_model *model = ifd_engine_model(pick->engine);
     const size_t labels = ifd_engine_labels(pick->engine);
@@ -127,6 +129,7 @@ static void *worker_main(void *arg)
         struct ifd_job *dropped = NULL;
         ifd_queue_take(&s->queue, ifd_clock_ns(), s->options.batch_texts, s->options.batch_tokens,
                        want, &w->pick, &dropped);
+        w->alone = !s->queue.head && s->idle + 1u == s->options.workers;
         for (const struct ifd_job *j = dropped; j; j = j->next)
             *(j->status == INFERD_DEADLINE ? &s->stats.expired : &s->stats.cancelled) += 1;
         if (w->pick.engine) {
