@@ -4,11 +4,35 @@
  * matrix unit's 32 x 32 blocks in place of register tiles. Tiles are configured at the beginning of
  * a call and released at its end (50 ns together), so that the thread carries no tile state in
  * between: that would make its task switches slower and keep the core from deep sleep.
+ *
+ * A block's sums get their epilogue while the next block runs on the matrix unit, a few rows in
+ * each of its steps: one after the other, a 384-wide product spent half of its time in the
+ * epilogue.
  */
+
+/* The epilogue of a finished block: rows [row, row + rows) of it are still to be stored. */
+struct amx_between {
+    const struct gemm_run *g;
+    const float *sums;
+    size_t row, rows, column, columns;
+    size_t rows_each; /* in each step */
+};
+
+static inline void amx_store_some(struct amx_between *p, size_t most)
+{
+    size_t rows = p->rows < most ? p->rows : most;
+    if (rows == 0)
+        return;
+    p->g->store(p->g->g, p->sums, p->row, rows, p->column, p->columns);
+    p->sums += rows * NR;
+    p->row += rows;
+    p->rows -= rows;
+}
+
+#define AMX_BETWEEN(p) amx_store_some((p), (p)->rows_each)
 #include "kernels/amx_block-inl.h"
 
-typedef void amx_block_fn(size_t tile_steps, const char *upper, const char *lower, size_t lda,
-                          const char *b, uintptr_t next, size_t lines, void *sums);
+typedef void amx_block_fn(const struct amx_block *block, struct amx_between *between);
 
 /* Palette 1 with eight tiles of 16 rows x 64 bytes; layout of LDTILECFG's operand. */
 static void amx_begin(void)
@@ -25,51 +49,67 @@ static void amx_begin(void)
     _tile_loadconfig(&config);
 }
 
-static void amx_panel(const struct gemm_run *g, amx_block_fn *block, size_t row_begin,
-                      size_t row_end, size_t panel, size_t next_panel)
+/* Two blocks' sums: one is computed while the other is stored. */
+struct amx_sums {
+    float block[2][32 * NR] __attribute__((aligned(64)));
+    size_t turn;
+    struct amx_between between;
+};
+
+static void amx_panel(const struct gemm_run *g, amx_block_fn *run, size_t row_begin, size_t row_end,
+                      size_t panel, size_t next_panel, struct amx_sums *sums)
 {
-    float sums[32 * NR] __attribute__((aligned(64)));
     const size_t panel_bytes = g->steps * AMX_LINE_BYTES, lda = g->lda * sizeof(ifd_unit);
-    const size_t tile_steps = g->steps / AMX_TILE_ROWS, column = panel * NR;
-    const size_t columns = g->n - column < NR ? g->n - column : NR;
+    const size_t column = panel * NR, columns = g->n - column < NR ? g->n - column : NR;
     const size_t blocks = even_share(row_end - row_begin, 2 * AMX_TILE_ROWS);
-    const size_t lines = even_share(AMX_TILE_ROWS * AMX_LINE_BYTES / LINE_BYTES, blocks);
     const char *a = (const char *)g->a, *b = (const char *)g->b;
-    uintptr_t next = (uintptr_t)(b + next_panel * panel_bytes);
-    for (size_t row = row_begin; row < row_end;) {
-        size_t rows = row_end - row < 2 * AMX_TILE_ROWS ? row_end - row : 2 * AMX_TILE_ROWS;
-        /* the last 16 rows that end at row + rows; fewer than 16 rows: from row on */
+    struct amx_block block = {.tile_steps = g->steps / AMX_TILE_ROWS,
+                              .b = b + panel * panel_bytes,
+                              .lda = lda,
+                              .next = (uintptr_t)(b + next_panel * panel_bytes),
+                              .lines =
+                                  even_share(AMX_TILE_ROWS * AMX_LINE_BYTES / LINE_BYTES, blocks)};
+    for (size_t row = row_begin, rows; row < row_end; row += rows) {
+        rows = row_end - row < 2 * AMX_TILE_ROWS ? row_end - row : 2 * AMX_TILE_ROWS;
+        /* the last 16 rows that end at row + rows; there may be fewer than 16 before */
         size_t last = row + rows < AMX_TILE_ROWS ? 0 : row + rows - AMX_TILE_ROWS;
-        if (rows <= AMX_TILE_ROWS) {
-            block(tile_steps, a + last * lda, NULL, lda, b + panel * panel_bytes, next, lines,
-                  sums);
-            g->store(g->g, sums + (row - last) * NR, row, rows, column, columns);
-        } else {
-            block(tile_steps, a + row * lda, a + last * lda, lda, b + panel * panel_bytes, next,
-                  lines, sums);
-            g->store(g->g, sums, row, AMX_TILE_ROWS, column, columns);
-            size_t done = row + AMX_TILE_ROWS - last; /* rows of lower that upper had, plus 16 */
-            g->store(g->g, sums + (AMX_TILE_ROWS + done) * NR, row + AMX_TILE_ROWS,
-                     rows - AMX_TILE_ROWS, column, columns);
-        }
-        next += tile_steps * lines * LINE_BYTES;
-        row += rows;
+        float *out = sums->block[sums->turn ^= 1];
+        block.sums = out;
+        block.upper = a + (rows > AMX_TILE_ROWS ? row : last) * lda;
+        block.lower = rows > AMX_TILE_ROWS ? a + last * lda : NULL;
+        block.lower_at = rows > AMX_TILE_ROWS ? rows - AMX_TILE_ROWS : 0;
+        sums->between.rows_each = even_share(sums->between.rows, block.tile_steps);
+        run(&block, &sums->between);
+        amx_store_some(&sums->between, SIZE_MAX);
+        sums->between =
+            (struct amx_between){.g = g,
+                                 .sums = rows > AMX_TILE_ROWS ? out : out + (row - last) * NR,
+                                 .row = row,
+                                 .rows = rows,
+                                 .column = column,
+                                 .columns = columns};
+        block.next += block.tile_steps * block.lines * LINE_BYTES;
     }
 }
 
 static void amx_gemm(const struct gemm_run *g, amx_block_fn *block, size_t row_begin,
                      size_t row_end, size_t panel_begin, size_t panel_end)
 {
+    struct amx_sums sums;
     if (row_begin >= row_end || panel_begin >= panel_end)
         return;
+    sums.turn = 0;
+    sums.between = (struct amx_between){.rows = 0};
     amx_begin();
     size_t fit = GEMM_BLOCK_UNITS / (g->steps ? g->steps : 1);
     fit = fit < 2 * AMX_TILE_ROWS ? 2 * AMX_TILE_ROWS : fit - fit % (2 * AMX_TILE_ROWS);
     for (size_t row = row_begin; row < row_end; row += fit) {
         size_t end = row_end - row < fit ? row_end : row + fit;
         for (size_t panel = panel_begin; panel < panel_end; panel++)
-            amx_panel(g, block, row, end, panel, panel + 1 < panel_end ? panel + 1 : panel_begin);
+            amx_panel(g, block, row, end, panel, panel + 1 < panel_end ? panel + 1 : panel_begin,
+                      &sums);
     }
+    amx_store_some(&sums.between, SIZE_MAX);
     _tile_release();
 }
 

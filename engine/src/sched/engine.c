@@ -6,6 +6,13 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "base/team.h"
+
+/* A batch that is split over cores: one short request. Larger ones are shared out as batches of
+ * their own, and past a few members the barriers eat what another core gives. */
+#define ALONE_MEMBERS_MAX 4u
+#define ALONE_TEXTS_MAX 8u
+#define ALONE_TOKENS_MAX 128u
 
 /* What one batch needs. */
 struct slot {
@@ -24,6 +31,10 @@ struct ifd_engine {
     uint32_t labels;
     char label[IFD_ENGINE_LABEL_SIZE];
     struct slot (*slots)[SLOTS]; /* [workers] */
+    /* For a worker that is alone; belongs to whoever holds `alone_taken`. NULL with one worker. */
+    struct ifd_team *team;
+    struct ifd_scratch *alone;
+    _Atomic bool alone_taken;
 };
 
 static void engine_free(struct ifd_engine *e)
@@ -35,6 +46,8 @@ static void engine_free(struct ifd_engine *e)
         }
     }
     ifd_free(e->slots);
+    ifd_scratch_free(e->alone);
+    ifd_team_free(e->team);
     inferd_model_release(e->model);
     ifd_free(e);
 }
@@ -73,6 +86,12 @@ inferd_status ifd_engine_create(inferd_model *model, unsigned workers, size_t ba
         status = ifd_fail(err, INFERD_NO_MEMORY, "no memory for %u workers", workers);
     for (unsigned i = 0; !status && i < workers * SLOTS; i++)
         status = slot_init(&e->slots[i / SLOTS][i % SLOTS], e, err);
+    const struct ifd_weights *w = ifd_model_weights(model);
+    if (!status && workers > 1)
+        status = ifd_team_create(workers < ALONE_MEMBERS_MAX ? workers : ALONE_MEMBERS_MAX,
+                                 &e->team, err);
+    if (!status && workers > 1)
+        status = ifd_scratch_create(w, ALONE_TOKENS_MAX, ALONE_TEXTS_MAX, e->team, &e->alone, err);
     if (status)
         engine_free(e);
     else
@@ -156,6 +175,20 @@ const float *ifd_engine_run_urgent(struct ifd_engine *e, unsigned worker,
                                    const struct ifd_ragged *batch)
 {
     return run(e, worker, SLOT_URGENT, batch, NULL, NULL);
+}
+
+const float *ifd_engine_run_alone(struct ifd_engine *e, unsigned worker,
+                                  const struct ifd_ragged *batch)
+{
+    /* acquire: what the last holder did to the scratch is over and seen */
+    if (!e->alone || batch->texts > ALONE_TEXTS_MAX || batch->texts > e->batch_texts ||
+        batch->offsets[batch->texts] > ALONE_TOKENS_MAX ||
+        atomic_exchange_explicit(&e->alone_taken, true, memory_order_acquire))
+        return run(e, worker, SLOT_BATCH, batch, NULL, NULL);
+    float *logits = e->slots[worker][SLOT_BATCH].logits;
+    ifd_forward(e->alone, batch, logits);
+    atomic_store_explicit(&e->alone_taken, false, memory_order_release);
+    return logits;
 }
 
 inferd_status ifd_engine_warm(struct ifd_engine *e, inferd_error *err)

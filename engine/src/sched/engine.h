@@ -56,5 +56,9 @@ const float *ifd_engine_run(struct ifd_engine *e, unsigned worker, const struct 
 /* The same on the worker's second scratch, while the first is in the middle of a run. */
 const float *ifd_engine_run_urgent(struct ifd_engine *e, unsigned worker,
                                    const struct ifd_ragged *batch);
+/* For a worker whose fellows were all idle: a small batch is split over their cores too (one such
+ * batch at a time; otherwise it is an ordinary run). The result is bitwise the same. */
+const float *ifd_engine_run_alone(struct ifd_engine *e, unsigned worker,
+                                  const struct ifd_ragged *batch);
 
 #endif

@@ -26,6 +26,7 @@ struct ifd_worker {
     pthread_t thread;
     struct ifd_batch batch;
     struct ifd_batch urgent; /* small jobs that go between two steps of `batch` */
+    bool alone; /* all others were idle and nothing else waited when `batch` was taken */
     struct ifd_batch_stats stats;
     uint64_t interrupted_ns; /* of the batch that runs: spent on urgent ones */
 };

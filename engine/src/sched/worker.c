@@ -98,12 +98,12 @@ static void run_small_ones(void *arg)
     struct ifd_sched *s = w->sched;
     if (atomic_load_explicit(&s->small_waiting, memory_order_relaxed) == 0)
         return;
-    uint64_t began = ifd_clock_ns();
     struct ifd_job *dropped = NULL;
     const struct ifd_batch_bounds bounds = {.texts = s->options.batch_texts,
                                             .tokens = s->options.batch_tokens,
                                             .want = SHARE_TOKENS_MIN};
     pthread_mutex_lock(&s->lock);
+    const uint64_t began = ifd_clock_ns(); /* not before: a job must not begin before it came */
     /* an idle worker has been woken for them */
     bool mine = s->idle == 0 && ifd_queue_may_interrupt(&s->queue, w->batch.pick.class);
     if (mine) {
@@ -133,8 +133,10 @@ static void run_batch(struct ifd_worker *w, uint64_t began_ns)
     ifd_batch_stats_began(&w->stats, began_ns);
     const struct ifd_ragged batch = lay_out(w, &w->batch, began_ns);
     w->interrupted_ns = 0;
-    give_results(pick, ifd_engine_run(pick->engine, w->index, &batch,
-                                      pick->class == IFD_SMALL ? NULL : run_small_ones, w));
+    give_results(pick, w->alone
+                           ? ifd_engine_run_alone(pick->engine, w->index, &batch)
+                           : ifd_engine_run(pick->engine, w->index, &batch,
+                                            pick->class == IFD_SMALL ? NULL : run_small_ones, w));
     ifd_batch_stats_ended(&w->stats, ifd_clock_ns());
 }
 
@@ -188,7 +190,9 @@ static void *worker_main(void *arg)
         struct ifd_job *dropped = NULL;
         ifd_queue_take(&s->queue, began, &bounds, &w->batch.pick, &dropped);
         count_taken(s, &w->batch.pick);
-        if (s->idle > 0 && !ifd_queue_is_empty(&s->queue))
+        const bool more = !ifd_queue_is_empty(&s->queue);
+        w->alone = w->batch.pick.class == IFD_SMALL && !more && s->idle + 1 == s->options.workers;
+        if (s->idle > 0 && more)
             pthread_cond_signal(&s->wake);
         pthread_mutex_unlock(&s->lock);
 

@@ -45,7 +45,7 @@ class Scripts(unittest.TestCase):
 
     def test_idle(self):
         f = self.run_script("idle.py", "--model", "tiny", "--idle", "300", "--slow-heads", "20", "--slow-bodies", "20",
-                            "--seconds", "0.5", "--", "--header-timeout", "300ms")
+                            "--seconds", "0.5", "--slow-interval", "1", "--", "--header-timeout", "300ms")
         self.assertGreaterEqual(f["phases"]["idle"]["fds"], 294)
         self.assertLess(f["phases"]["alone again"]["fds"], 100)
         self.assertGreater(f["crowd"]["ended_after_408"], 0)

@@ -83,6 +83,10 @@ static void tile_dot_bf16(int c, int a, int b)
 #define AMX_STORE(t, p, stride) tile_store(t, p, stride)
 #define AMX_DOT_INT8(c, a, b) tile_dot_int8(c, a, b)
 #define AMX_DOT_BF16(c, a, b) tile_dot_bf16(c, a, b)
+struct amx_between {
+    size_t steps;
+};
+#define AMX_BETWEEN(p) ((p)->steps++)
 #include "kernels/amx_block-inl.h"
 
 static uint32_t next_random(uint32_t *state)
@@ -100,16 +104,25 @@ static void test_int8(void **state)
     (void)state;
     static uint8_t a[32 * LDA];
     static int8_t b[ROW_BYTES * NR];
-    int32_t sums[32 * NR], other[16 * NR];
+    int32_t sums[32 * NR], whole[32 * NR], other[16 * NR];
     uint32_t seed = 1;
     for (size_t i = 0; i < sizeof(a); i++)
         a[i] = (uint8_t)next_random(&seed);
     for (size_t i = 0; i < sizeof(b); i++)
         b[i] = (int8_t)(next_random(&seed) % 255 - 127);
     prefetched = 0;
-    amx_block_int8(STEPS, (const char *)a, (const char *)a + 16 * LDA, LDA, (const char *)b, 0, 5,
-                   sums);
+    struct amx_between between = {0};
+    struct amx_block block = {.tile_steps = STEPS,
+                              .upper = (const char *)a,
+                              .lower = (const char *)a + 16 * LDA,
+                              .b = (const char *)b,
+                              .lda = LDA,
+                              .lower_at = 16,
+                              .lines = 5,
+                              .sums = sums};
+    amx_block_int8(&block, &between);
     assert_int_equal(prefetched, 5 * STEPS);
+    assert_int_equal(between.steps, STEPS);
     for (size_t m = 0; m < 32; m++) {
         for (size_t n = 0; n < NR; n++) {
             int32_t want = 0;
@@ -118,11 +131,21 @@ static void test_int8(void **state)
             assert_int_equal(sums[m * NR + n], want);
         }
     }
+    /* 23 rows: the halves overlap */
+    memcpy(whole, sums, sizeof(whole));
+    memset(sums, 0x55, sizeof(sums));
+    block.lower = (const char *)a + 7 * LDA;
+    block.lower_at = 7;
+    amx_block_int8(&block, &between);
+    assert_memory_equal(sums, whole, 23 * NR * sizeof(*sums));
     /* 16 rows alone, not at a tile's beginning */
-    amx_block_int8(STEPS, (const char *)a + 7 * LDA, NULL, LDA, (const char *)b, 0, 0, other);
+    block.upper = block.lower;
+    block.lower = NULL;
+    block.sums = other;
+    amx_block_int8(&block, &between);
     assert_memory_equal(other, sums + 7 * NR, sizeof(other));
     b[100]++;
-    amx_block_int8(STEPS, (const char *)a + 7 * LDA, NULL, LDA, (const char *)b, 0, 0, other);
+    amx_block_int8(&block, &between);
     assert_memory_not_equal(other, sums + 7 * NR, sizeof(other));
 }
 
@@ -136,8 +159,15 @@ static void test_bf16(void **state)
         a[i] = (uint16_t)(0x3F00u + (next_random(&seed) & 0x80FFu)); /* about 0.5 .. 2, any sign */
     for (size_t i = 0; i < sizeof(b) / 2; i++)
         b[i] = (uint16_t)(0x3F00u + (next_random(&seed) & 0x80FFu));
-    amx_block_bf16(STEPS, (const char *)a, (const char *)a + 16 * LDA, LDA, (const char *)b, 0, 0,
-                   sums);
+    struct amx_between between = {0};
+    struct amx_block block = {.tile_steps = STEPS,
+                              .upper = (const char *)a,
+                              .lower = (const char *)a + 16 * LDA,
+                              .b = (const char *)b,
+                              .lda = LDA,
+                              .lower_at = 16,
+                              .sums = sums};
+    amx_block_bf16(&block, &between);
     for (size_t m = 0; m < 32; m++) {
         for (size_t n = 0; n < NR; n++) {
             double want = 0;
@@ -147,7 +177,10 @@ static void test_bf16(void **state)
             assert_true(fabs(sums[m * NR + n] - want) <= 2e-5 * ROW_BYTES);
         }
     }
-    amx_block_bf16(STEPS, (const char *)a + 9 * LDA, NULL, LDA, (const char *)b, 0, 0, other);
+    block.upper += 9 * LDA;
+    block.lower = NULL;
+    block.sums = other;
+    amx_block_bf16(&block, &between);
     assert_memory_equal(other, sums + 9 * NR, sizeof(other));
 }
 

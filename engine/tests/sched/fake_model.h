@@ -22,6 +22,7 @@ struct inferd_model {
 };
 struct ifd_scratch {
     size_t tokens_max, texts_max;
+    bool team;         /* splits its batches over cores */
     _Atomic bool busy; /* two threads in one scratch would be seen */
     ifd_pause_fn *pause;
     void *pause_arg;
@@ -32,7 +33,8 @@ static _Atomic uint64_t fake_delay_ns; /* per batch, in FAKE_STEPS steps */
 static _Atomic bool fake_deaf;         /* positive control: no pause between the steps */
 static _Atomic bool fake_mixes_up;     /* positive control: text i gets the logits of text 0 */
 static _Atomic uint64_t fake_batches;
-static _Atomic size_t fake_texts_most; /* of any batch */
+static _Atomic uint64_t fake_batches_split; /* of them by a team */
+static _Atomic size_t fake_texts_most;      /* of any batch */
 
 static struct inferd_model fake_model = {.weights = {.labels = FAKE_LABELS}, .references = 1};
 
@@ -94,13 +96,13 @@ inferd_status ifd_scratch_create(const struct ifd_weights *w, size_t tokens_max,
                                  struct ifd_team *team, struct ifd_scratch **out, inferd_error *err)
 {
     (void)w;
-    (void)team;
     (void)err;
     struct ifd_scratch *s = ifd_zalloc(sizeof(*s));
     if (!s)
         return INFERD_NO_MEMORY;
     s->tokens_max = tokens_max;
     s->texts_max = texts_max;
+    s->team = team != NULL;
     *out = s;
     return INFERD_OK;
 }
@@ -122,6 +124,7 @@ void ifd_forward(struct ifd_scratch *s, const struct ifd_ragged *batch, float *l
     IFD_ASSERT(batch->texts >= 1 && batch->texts <= s->texts_max);
     IFD_ASSERT(batch->offsets[batch->texts] <= s->tokens_max);
     fake_batches++;
+    fake_batches_split += s->team;
     if (batch->texts > fake_texts_most)
         fake_texts_most = batch->texts;
     const uint64_t ns = fake_delay_ns / FAKE_STEPS;

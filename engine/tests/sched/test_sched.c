@@ -93,6 +93,38 @@ static struct ifd_engine *engine_of(const struct ifd_sched_options *o)
     return engine;
 }
 
+/* One short job at a time is split over the idle workers' cores; one worker has nobody to ask. */
+static void a_lone_short_job_is_split_over_cores(void **state)
+{
+    (void)state;
+    for (unsigned workers = 1; workers <= 2; workers++) {
+        struct ifd_sched_options o = options_of(workers);
+        struct ifd_sched *sched;
+        inferd_error err;
+        static struct record r;
+        uint32_t seed = 5;
+        struct ifd_engine *engine = engine_of(&o);
+        assert_ok(ifd_sched_create(&o, &sched, &err), err);
+        usleep(20000); /* all workers idle */
+        uint64_t split = fake_batches_split, all = fake_batches;
+        for (unsigned i = 0; i < 20; i++) {
+            fill(&r, engine, 1, &seed);
+            assert_ok(ifd_sched_submit(sched, &r.job, &err), err);
+            while (!r.done)
+                usleep(100);
+            assert_int_equal(differences(&r), 0);
+            usleep(1000);
+        }
+        assert_int_equal(fake_batches - all, 20);
+        if (workers == 1)
+            assert_int_equal(fake_batches_split, split);
+        else
+            assert_true(fake_batches_split - split >= 10); /* a worker may be late to bed */
+        ifd_sched_free(sched);
+        ifd_engine_release(engine);
+    }
+}
+
 struct submitter {
     struct ifd_sched *sched;
     struct ifd_engine *engine;
@@ -569,6 +601,7 @@ int main(void)
         cmocka_unit_test(overload_refuses_whole_jobs),
         cmocka_unit_test(cancelled_and_expired_work_is_not_computed),
         cmocka_unit_test(a_batch_waits_only_when_told),
+        cmocka_unit_test(a_lone_short_job_is_split_over_cores),
         cmocka_unit_test(idle_workers_share_one_large_job),
         cmocka_unit_test(small_jobs_go_between_the_steps_of_large_ones),
         cmocka_unit_test(what_cannot_be_done_in_time_is_refused_at_once),
