@@ -35,6 +35,11 @@ struct ifd_backlog {
 uint64_t ifd_estimate_wait_ns(const struct ifd_backlog *load, enum ifd_class class);
 uint64_t ifd_estimate_own_ns(const struct ifd_backlog *load, enum ifd_class class, size_t tokens);
 
+/* The verdict of ifd_estimate_admit on a wait and a time of its own, for a request that has left_ns
+ * until its deadline (UINT64_MAX: none). *retry_ns is set with a refusal. */
+IFD_MUST_CHECK inferd_status ifd_estimate_verdict(uint64_t wait_ns, uint64_t own_ns,
+                                                  uint64_t left_ns, uint64_t wait_max_ns,
+                                                  uint64_t *retry_ns, inferd_error *err);
 /* Can the job be begun within wait_max_ns (0 = no bound) and be done by its deadline, with a
  * quarter of the estimate to spare? If not, INFERD_OVERLOADED with what to do, and job->retry_ns is
  * set. Background jobs always can. */

@@ -73,20 +73,12 @@ static void count_arrival(struct ifd_sched *s, uint64_t now_ns)
     s->gap_ns = s->gap_ns - s->gap_ns / 8 + gap / 8;
 }
 
-static struct ifd_backlog backlog_of(const struct ifd_sched *s)
-{
-    return (struct ifd_backlog){.queue = &s->queue,
-                                .rate = &s->rate,
-                                .workers = s->options.workers,
-                                .running_tokens = s->running_tokens};
-}
-
 /* Under the lock. */
 static inferd_status admit(struct ifd_sched *s, struct ifd_job *job, inferd_error *err)
 {
     if (s->stopping)
         return ifd_fail(err, INFERD_OVERLOADED, "the server is stopping");
-    const struct ifd_backlog load = backlog_of(s);
+    const struct ifd_backlog load = ifd_sched_backlog(s);
     inferd_status status =
         ifd_estimate_admit(&load, job, job->queued_ns, s->options.queue_wait_ns, err);
     if (status)
@@ -94,6 +86,17 @@ static inferd_status admit(struct ifd_sched *s, struct ifd_job *job, inferd_erro
     status = ifd_queue_push(&s->queue, job, err);
     if (status)
         job->retry_ns = ifd_estimate_wait_ns(&load, IFD_BULK);
+    return status;
+}
+
+inferd_status ifd_sched_precheck(struct ifd_sched *s, uint64_t left_ns, uint64_t *retry_ns,
+                                 inferd_error *err)
+{
+    const uint64_t wait = atomic_load_explicit(&s->small_wait_ns, memory_order_relaxed);
+    inferd_status status =
+        ifd_estimate_verdict(wait, 0, left_ns, s->options.queue_wait_ns, retry_ns, err);
+    if (status)
+        atomic_fetch_add_explicit(&s->refused_unqueued, 1, memory_order_relaxed);
     return status;
 }
 
@@ -156,13 +159,14 @@ void ifd_sched_get_stats(struct ifd_sched *s, struct ifd_sched_stats *out)
 {
     pthread_mutex_lock(&s->lock);
     *out = s->stats;
+    out->refused += atomic_load_explicit(&s->refused_unqueued, memory_order_relaxed);
     out->expired = s->queue.expired;
     out->cancelled = s->queue.cancelled;
     out->dropped_texts = s->queue.dropped_texts;
     out->queue_texts = s->queue.texts;
     out->queue_tokens = s->queue.tokens;
     out->ns_per_token = ifd_rate_ns_per_token(&s->rate);
-    const struct ifd_backlog load = backlog_of(s);
+    const struct ifd_backlog load = ifd_sched_backlog(s);
     out->wait_ns = ifd_estimate_wait_ns(&load, IFD_SMALL);
     pthread_mutex_unlock(&s->lock);
 }

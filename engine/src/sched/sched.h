@@ -60,6 +60,11 @@ struct ifd_sched_stats {
 
 IFD_MUST_CHECK inferd_status ifd_sched_create(const struct ifd_sched_options *options,
                                               struct ifd_sched **out, inferd_error *err);
+/* Whether a request that may take left_ns has any hope, before work is spent on it:
+ * INFERD_OVERLOADED, with *retry_ns, if even the smallest would be refused for time. No lock;
+ * counted as refused. */
+IFD_MUST_CHECK inferd_status ifd_sched_precheck(struct ifd_sched *s, uint64_t left_ns,
+                                                uint64_t *retry_ns, inferd_error *err);
 /* INFERD_OK: the job is the scheduler's until its `done`. INFERD_OVERLOADED: it does not fit, or
  * the scheduler is stopping; the job stays the caller's. INFERD_INVALID_ARGUMENT: a text is empty
  * or longer than a batch, or the engine was made for other workers or batches. */

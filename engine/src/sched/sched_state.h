@@ -39,6 +39,8 @@ struct ifd_sched {
 
     /* Small texts that wait: a hint that workers look at between two steps, without the lock. */
     _Atomic uint32_t small_waiting;
+    _Atomic uint64_t small_wait_ns;    /* what a small job that comes now would wait */
+    _Atomic uint64_t refused_unqueued; /* by ifd_sched_precheck */
 
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -53,9 +55,20 @@ struct ifd_sched {
     bool stopping;
 };
 
+static inline struct ifd_backlog ifd_sched_backlog(const struct ifd_sched *s)
+{
+    return (struct ifd_backlog){.queue = &s->queue,
+                                .rate = &s->rate,
+                                .workers = s->options.workers,
+                                .running_tokens = s->running_tokens};
+}
+
 /* Under the lock, after the queue has changed. */
 static inline void ifd_sched_hint(struct ifd_sched *s)
 {
+    const struct ifd_backlog backlog = ifd_sched_backlog(s);
+    atomic_store_explicit(&s->small_wait_ns, ifd_estimate_wait_ns(&backlog, IFD_SMALL),
+                          memory_order_relaxed);
     atomic_store_explicit(&s->small_waiting, (uint32_t)s->queue.line[IFD_SMALL].texts,
                           memory_order_relaxed);
 }

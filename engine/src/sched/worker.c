@@ -74,13 +74,13 @@ static void give_results(const struct ifd_pick *pick, const float *logits)
 /* Under the lock: a pick is about to be computed. */
 static void count_taken(struct ifd_sched *s, const struct ifd_pick *pick)
 {
+    if (pick->engine) {
+        s->running_tokens += pick->tokens;
+        s->stats.batches++;
+        s->stats.texts += pick->texts;
+        s->stats.tokens += pick->tokens;
+    }
     ifd_sched_hint(s);
-    if (!pick->engine)
-        return;
-    s->running_tokens += pick->tokens;
-    s->stats.batches++;
-    s->stats.texts += pick->texts;
-    s->stats.tokens += pick->tokens;
 }
 
 /* Under the lock: it took the worker `ns`. */
@@ -89,6 +89,7 @@ static void count_run(struct ifd_sched *s, const struct ifd_pick *pick, uint64_t
     s->running_tokens -= pick->tokens;
     s->stats.busy_ns += ns;
     ifd_rate_add(&s->rate, ns, pick->tokens);
+    ifd_sched_hint(s);
 }
 
 /* Between two steps of a large batch, on its worker's thread. */

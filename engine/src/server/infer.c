@@ -63,6 +63,12 @@ inferd_status ifd_infer_submit(struct ifd_io *io, struct ifd_request *r, inferd_
         return ifd_fail(err, INFERD_LOADING, "the model is still loading; retry in a second");
     r->parsed_ns = ifd_clock_ns();
     inferd_status status = find_timeout(io, r, err);
+    if (!status) {
+        uint64_t retry_ns = 0;
+        status = ifd_sched_precheck(io->server->sched, r->timeout_ms * (uint64_t)1000000, &retry_ns,
+                                    err);
+        r->retry_after_s = status ? (unsigned)(retry_ns / 1000000000u) + 1 : 0;
+    }
     if (!status)
         status = ifd_request_reserve_texts(r, r->decode.texts.count, err);
     if (!status)

@@ -2,6 +2,7 @@
 #include "server/io.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <netdb.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +14,8 @@
 #include "server/models.h"
 
 #define BACKLOG 4096
+/* How long a listener that takes no new clients stays for handshakes that are under way. */
+#define HANDSHAKE_MS 200u
 /* An answer's largest body: max_inputs labels of any length, and to spare. */
 #define ANSWER_BYTES_MAX ((size_t)64 << 20)
 
@@ -154,13 +157,39 @@ static void empty_backlog(struct ifd_io *io)
     }
 }
 
+/* From now on the kernel drops the first packet of new connections. Between the last accept and the
+ * close of a listener a handshake could end, and that client would be reset after its connect had
+ * succeeded; with this, none begins, and those under way end before the close. A client that comes
+ * meanwhile sends its packet again after a second, and is refused then. */
+static bool take_no_more(struct ifd_io *io)
+{
+    /* a filter of a TCP socket sees the TCP header: byte 13 has the flags, 2 is SYN */
+    static struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 2, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, 0xFFFFFFFFu),
+    };
+    const struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+    uv_os_fd_t fd;
+    return uv_fileno((uv_handle_t *)&io->listener, &fd) == 0 &&
+           setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0;
+}
+
 static void close_listener(struct ifd_io *io)
 {
     if (!io->listening)
         return;
     empty_backlog(io);
     io->listening = false;
+    uv_timer_stop(&io->closing);
     uv_close((uv_handle_t *)&io->listener, NULL);
+    ifd_io_maybe_finish(io);
+}
+
+static void on_handshakes_over(uv_timer_t *timer)
+{
+    close_listener(timer->data);
 }
 
 static void act_on_phase(struct ifd_io *io)
@@ -171,7 +200,10 @@ static void act_on_phase(struct ifd_io *io)
     io->phase = phase;
     if (phase < IFD_CLOSING)
         return;
-    close_listener(io);
+    if (phase == IFD_KILLED || !io->listening || !take_no_more(io))
+        close_listener(io);
+    else
+        uv_timer_start(&io->closing, on_handshakes_over, HANDSHAKE_MS, 0);
     for (struct ifd_link *l = io->conns.next, *next; l != &io->conns; l = next) {
         next = l->next;
         bool cut = false;
@@ -204,7 +236,8 @@ void ifd_io_notify(struct ifd_io *io)
 void ifd_io_maybe_finish(struct ifd_io *io)
 {
     struct ifd_server *s = io->server;
-    if (io->finished || io->phase < IFD_CLOSING || io->connections > 0 || io->outstanding > 0)
+    if (io->finished || io->phase < IFD_CLOSING || io->listening || io->connections > 0 ||
+        io->outstanding > 0)
         return;
     io->finished = true;
     /* release: I/O thread 0 goes on when all have said so */
@@ -236,9 +269,10 @@ inferd_status ifd_io_init(struct ifd_io *io, struct ifd_server *server, unsigned
     ifd_buf_init(&io->out, ANSWER_BYTES_MAX);
     io->tick.data = io;
     if ((rc = uv_async_init(&io->loop, &io->async, on_async)) ||
-        (rc = uv_timer_init(&io->loop, &io->tick)) || (rc = ifd_shadow_init(&io->shadow, io)))
+        (rc = uv_timer_init(&io->loop, &io->tick)) ||
+        (rc = uv_timer_init(&io->loop, &io->closing)) || (rc = ifd_shadow_init(&io->shadow, io)))
         return fail_uv(err, "cannot make an event loop", rc);
-    io->async.data = io->tick.data = io;
+    io->async.data = io->tick.data = io->closing.data = io;
     io->read_buffer = ifd_alloc(IFD_IO_READ_BYTES);
     io->tokenizer = ifd_tokenizer_scratch_create();
     if (!io->read_buffer || !io->tokenizer)

@@ -37,6 +37,7 @@ struct ifd_io {
     uv_tcp_t listener;
     uv_async_t async;
     uv_timer_t tick;      /* runs while a time-out is armed */
+    uv_timer_t closing;   /* until the listener closes */
     enum ifd_phase phase; /* the last one acted on */
     bool ticking, listening, finished;
     uv_tcp_t rejected; /* see ifd_io_reject */

@@ -120,7 +120,8 @@ class Law(unittest.TestCase):
 
     def slow_server(self) -> Server:
         model = zero_model.make(Path(tempfile.mkdtemp(dir=Path(self.model).parent)) / "slower", MODEL, 192, 768, 4)
-        server = self.start("--threads", "1", "--request-timeout", "600", "--max-batch-tokens", "1024",
+        server = self.start("--threads", "1", "--dtype", "fp32", "--tier", "ref", "--request-timeout", "600",
+                            "--max-batch-tokens", "1024",
                             "--drain-timeout", "0.2", model=model)
 
         def ask_metrics() -> str:
@@ -145,7 +146,7 @@ class Law(unittest.TestCase):
     def test_a_deadline_that_passes_after_admission(self):
         """By itself, as the mix gets few: what cannot be met is refused at admission."""
         model = zero_model.make(Path(self.model).parent / "slower", MODEL, 192, 768, 4)
-        server = self.start("--threads", "1", "--request-timeout", "0.1", model=model)
+        server = self.start("--threads", "1", "--dtype", "fp32", "--tier", "ref", "--request-timeout", "0.1", model=model)
         s = server.connect()
         s.sendall(post({"inputs": ["word " * 100] * 120}))
         self.assertEqual(Reader(s).answer().status, 504)
