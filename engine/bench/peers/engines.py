@@ -15,6 +15,7 @@ from peers.padded import Padded, export, sizes, torch_model
 
 class OnnxRuntime(Padded):
     def __init__(self, model: Path, folder: Path, threads: int, int8: bool):
+        import onnx
         import onnxruntime
         from onnxruntime.quantization import QuantType, quantize_dynamic
         from onnxruntime.transformers import optimizer
@@ -30,7 +31,9 @@ class OnnxRuntime(Padded):
         if int8:
             quick = folder / "fused-int8.onnx"
             if not quick.exists():
-                quantize_dynamic(str(path), str(quick), per_channel=True, weight_type=QuantType.QInt8)
+                # fused operators are of a domain that shape inference does not know
+                quantize_dynamic(str(path), str(quick), per_channel=True, weight_type=QuantType.QInt8,
+                                 extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT})
             path = quick
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
