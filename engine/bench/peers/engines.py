@@ -15,22 +15,24 @@ from peers.padded import Padded, export, sizes, torch_model
 
 class OnnxRuntime(Padded):
     def __init__(self, model: Path, folder: Path, threads: int, int8: bool):
-        import onnx
         import onnxruntime
-        from onnxruntime.quantization import QuantType, quantize_dynamic
-        from onnxruntime.transformers import optimizer
 
         super().__init__(model)
         self.name = f"onnxruntime {onnxruntime.__version__} {'int8' if int8 else 'fp32'}"
         heads, hidden = sizes(model)
         path = folder / "fused.onnx"
         if not path.exists():
+            from onnxruntime.transformers import optimizer
+
             fused = optimizer.optimize_model(str(export(model, folder)), model_type="bert", num_heads=heads,
                                              hidden_size=hidden, opt_level=1)
             fused.save_model_to_file(str(path))
         if int8:
             quick = folder / "fused-int8.onnx"
             if not quick.exists():
+                import onnx
+                from onnxruntime.quantization import QuantType, quantize_dynamic
+
                 # fused operators are of a domain that shape inference does not know
                 quantize_dynamic(str(path), str(quick), per_channel=True, weight_type=QuantType.QInt8,
                                  extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT})

@@ -34,6 +34,9 @@ def torch_model(model: Path, attention: str = "eager"):
 
 def export(model: Path, folder: Path) -> Path:
     """The plain graph, as torch exports it."""
+    path = folder / "plain.onnx"
+    if path.exists():
+        return path
     import torch
 
     inner = torch_model(model)
@@ -46,13 +49,11 @@ def export(model: Path, folder: Path) -> Path:
         def forward(self, input_ids, attention_mask):
             return self.inner(input_ids=input_ids, attention_mask=attention_mask).logits
 
-    path = folder / "plain.onnx"
-    if not path.exists():
-        ids = torch.ones(2, 8, dtype=torch.long)
-        axes = {0: "b", 1: "s"}
-        torch.onnx.export(Plain(), (ids, ids), str(path), input_names=["input_ids", "attention_mask"],
-                          output_names=["logits"], dynamic_axes={"input_ids": axes, "attention_mask": axes},
-                          opset_version=17, dynamo=False)
+    ids = torch.ones(2, 8, dtype=torch.long)
+    axes = {0: "b", 1: "s"}
+    torch.onnx.export(Plain(), (ids, ids), str(path), input_names=["input_ids", "attention_mask"],
+                      output_names=["logits"], dynamic_axes={"input_ids": axes, "attention_mask": axes},
+                      opset_version=17, dynamo=False)
     return path
 
 
