@@ -55,10 +55,10 @@ fuzz: ## Fuzz each parser for FUZZ_SECONDS (default 20) with clang's libFuzzer
 parity: ## Compare ids and logits with PyPI tokenizers and transformers (own venv, minutes)
 	@scripts/parity.sh
 
-bench: build ## Speed beside onnxruntime on SST-2 dev (own venv, interleaved)
+bench: build ## Speed beside onnxruntime, OpenVINO, CTranslate2 and torch (own venv, interleaved)
 	@scripts/bench.sh $(ARGS)
 
-bench-kernels: ## GFLOP/s per shape and tier beside this core's measured peak
+bench-kernels: ## GOP/s per shape, dtype and tier beside this core's measured peak
 	@scripts/setup.sh build test
 	@scripts/build.sh $(BUILD) -DIFD_TESTS=ON
 	@$(BUILD)/bench/bench_kernels

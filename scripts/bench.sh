@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# bench.sh: fp32 speed beside ONNX Runtime on SST-2 dev, one core. Options go to engine/bench/peers.py.
+# bench.sh: speed beside ONNX Runtime, OpenVINO, CTranslate2 and PyTorch on SST-2 dev, one core.
+# Options go to engine/bench/bench.py (--threads 2, --tier avx512vnni, --engines ours-int8 ort-int8 ..).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=$(scripts/venv.sh bench engine/bench/requirements.txt)
-mkdir -p build/results
-exec "$python" engine/bench/peers.py --library build/libinferd.so --model "${MODEL:-models/sst2-minilm-l6}" \
-  --texts models/eval/sst2-dev.tsv --csv build/results/bench-fp32.csv "$@"
+exec "$python" engine/bench/bench.py --library build/libinferd.so --model "${MODEL:-models/sst2-minilm-l6}" \
+  --texts models/eval/sst2-dev.tsv --out build/results/bench "$@"

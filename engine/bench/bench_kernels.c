@@ -5,49 +5,25 @@
  *
  *     bench_kernels [peak|gemm|forward|team|all] [TIER] [SECONDS]
  *
- * Peak is a loop of independent FMAs on registers, run in turns with what it is compared to, so
- * that both see the same clock and the same neighbours. What one thread does is timed by its own
- * processor time, so that being preempted by a neighbour does not count (what the neighbour did to
- * the caches does). Of many times the fastest twentieth is dropped: that clock now and then comes
- * out short on a virtual machine. Weights of a shape are many copies used in
- * turn, more than L2 holds, as they are in a model.
+ * Every dtype of every tier. Peak is a loop of independent instructions of the kind that the
+ * product uses, on registers (bench_peak.c), run in turns with what it is compared to, so that both
+ * see the same clock and the same neighbours. What one thread does is timed by its own processor
+ * time, so that being preempted by a neighbour does not count (what the neighbour did to the caches
+ * does). Of many times the fastest twentieth is dropped: that clock now and then comes out short on
+ * a virtual machine. Weights of a shape are many copies used in turn, more than L2 holds, as they
+ * are in a model.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../tests/model/random_weights.h"
+#include "bench_peak.h"
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "kernels/kernels.h"
 #include "model/forward.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-
-#define CHAINS(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
-#define PEAK_ROUNDS 20000
-/* `volatile` and "+x" keep the compiler from seeing that the chains are alike. */
-#define CHAIN_OPAQUE(i) __asm__ volatile("" : "+x"(c##i));
-#define PEAK_DEFINE(name, isa, type, zero, set1, fma)   \
-    __attribute__((target(isa))) static void name(void) \
-    {                                                   \
-        type x = set1(0.5f);                            \
-        CHAINS(zero)                                    \
-        CHAINS(CHAIN_OPAQUE)                            \
-        for (int r = 0; r < PEAK_ROUNDS; r++) {         \
-            CHAINS(fma)                                 \
-            __asm__ volatile("" : "+x"(x));             \
-        }                                               \
-        CHAINS(CHAIN_OPAQUE)                            \
-    }
-#define ZERO_512(i) __m512 c##i = _mm512_setzero_ps();
-#define FMA_512(i) c##i = _mm512_fmadd_ps(x, x, c##i);
-#define ZERO_256(i) __m256 c##i = _mm256_setzero_ps();
-#define FMA_256(i) c##i = _mm256_fmadd_ps(x, x, c##i);
-PEAK_DEFINE(peak_avx512, "avx512f", __m512, ZERO_512, _mm512_set1_ps, FMA_512)
-PEAK_DEFINE(peak_avx2, "avx2,fma", __m256, ZERO_256, _mm256_set1_ps, FMA_256)
-#endif
 
 static uint64_t thread_ns(void)
 {
@@ -67,25 +43,6 @@ static uint64_t fast(uint64_t *ns, size_t n)
 {
     qsort(ns, n, sizeof(*ns), compare_u64);
     return ns[n / 20];
-}
-
-/* GFLOP/s now; 0 when the tier has no such loop. */
-static double peak_once(enum ifd_tier tier)
-{
-#if defined(__x86_64__)
-    if (tier == IFD_TIER_REF)
-        return 0;
-    uint64_t begin = ifd_clock_ns(); /* tens of microseconds: the best of many is undisturbed */
-    if (tier == IFD_TIER_AVX512)
-        peak_avx512();
-    else
-        peak_avx2();
-    uint64_t ns = ifd_clock_ns() - begin;
-    return 2.0 * 12 * PEAK_ROUNDS * (tier == IFD_TIER_AVX512 ? 16 : 8) / (double)(ns ? ns : 1);
-#else
-    (void)tier;
-    return 0;
-#endif
 }
 
 static float *filled(size_t n, uint64_t *seed)
@@ -110,53 +67,83 @@ static const size_t nk_list[][2] = {{1152, 384}, {384, 384}, {1536, 384}, {384, 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 enum { RUNS_MAX = 20000 };
+static const char *const dtype_names[IFD_DTYPE_COUNT] = {"fp32", "bf16", "int8"};
 
-static void bench_gemm(const struct ifd_kernels *kernels, double seconds)
+struct buffers {
+    float *a, *b, *c,
+        *bias; /* bias is also every scale and sum: the speed does not depend on them */
+    uint64_t *ns;
+};
+
+static uint64_t run_once(const struct ifd_kernels *kernels, enum ifd_dtype dtype,
+                         const struct buffers *u, size_t m, const size_t *nk, size_t copy)
+{
+    const size_t n = nk[0], k = nk[1], panels = (n + kernels->nr - 1) / kernels->nr;
+    const size_t bytes = ifd_packed_bytes(dtype, n, k, kernels->nr);
+    const char *b = (const char *)u->b + copy % (WEIGHTS_FLOATS * sizeof(float) / bytes) * bytes;
+    const enum ifd_epilogue e = n == 4 * k ? IFD_EPI_BIAS_GELU : IFD_EPI_BIAS;
+    const struct ifd_gemm_f32 g = {.m = m,
+                                   .n = n,
+                                   .k = k,
+                                   .a = u->a,
+                                   .lda = k + 16,
+                                   .b = (const float *)(const void *)b,
+                                   .c = u->c,
+                                   .ldc = n + 16,
+                                   .bias = u->bias,
+                                   .epilogue = e};
+    const struct ifd_gemm_narrow q = {
+        .m = m,
+        .n = n,
+        .k = k,
+        .a = {u->a, ifd_narrow_row_bytes(dtype, k) + 64, u->bias, u->bias},
+        .b = b,
+        .b_scale = u->bias,
+        .b_sum = u->bias,
+        .bias = u->bias,
+        .c = u->c,
+        .ldc = n + 16,
+        .epilogue = e};
+    uint64_t begin = thread_ns();
+    if (dtype == IFD_DTYPE_FP32)
+        kernels->gemm_f32(&g, 0, m, 0, panels);
+    else
+        (dtype == IFD_DTYPE_INT8 ? kernels->gemm_int8 : kernels->gemm_bf16)(&q, 0, m, 0, panels);
+    return thread_ns() - begin;
+}
+
+static void bench_gemm(const struct ifd_kernels *kernels, enum ifd_dtype dtype, double seconds)
 {
     uint64_t seed = 1;
     const size_t ld_max = K_MAX + 16;
-    float *a = filled(M_MAX * ld_max, &seed), *c = filled(M_MAX * ld_max, &seed);
-    float *b = filled(WEIGHTS_FLOATS, &seed), *bias = filled(4096, &seed);
-    uint64_t *ns = ifd_zalloc_array(RUNS_MAX, sizeof(*ns));
-    if (!ns) {
+    struct buffers u = {.a = filled(M_MAX * ld_max, &seed),
+                        .b = filled(WEIGHTS_FLOATS, &seed),
+                        .c = filled(M_MAX * ld_max, &seed),
+                        .bias = filled(4096, &seed),
+                        .ns = ifd_zalloc_array(RUNS_MAX, sizeof(*u.ns))};
+    if (!u.ns) {
         fputs("out of memory\n", stderr);
         exit(1);
     }
-    printf("%s: GFLOP/s by M (share of the peak seen in turns with it)\n%12s", kernels->name,
-           "N x K");
+    printf("%s %s: GOP/s by M (share of the peak seen in turns with it)\n%12s", kernels->name,
+           dtype_names[dtype], "N x K");
     for (size_t i = 0; i < COUNT(m_list); i++)
         printf(" %11zu", m_list[i]);
     printf("\n");
     for (size_t s = 0; s < COUNT(nk_list); s++) {
-        size_t n = nk_list[s][0], k = nk_list[s][1], one = ifd_packed_floats(n, k, kernels->nr);
-        size_t copies = WEIGHTS_FLOATS / one, copy = 0;
-        printf("%6zux%-5zu", n, k);
+        printf("%6zux%-5zu", nk_list[s][0], nk_list[s][1]);
         for (size_t i = 0; i < COUNT(m_list); i++) {
-            struct ifd_gemm_f32 g = {.m = m_list[i],
-                                     .n = n,
-                                     .k = k,
-                                     .a = a,
-                                     .lda = k + 16,
-                                     .c = c,
-                                     .ldc = n + 16,
-                                     .bias = bias,
-                                     .epilogue = n > k && n % 1152 != 0 && n % 2304 != 0
-                                                     ? IFD_EPI_BIAS_GELU
-                                                     : IFD_EPI_BIAS};
             double peak = 0;
             size_t runs = 0;
             uint64_t end = ifd_clock_ns() + (uint64_t)(seconds * 1e9);
             do {
-                double p = peak_once(kernels->tier);
+                double p = bench_peak(kernels->tier, dtype);
                 peak = p > peak ? p : peak;
-                for (int r = 0; r < 4 && runs < RUNS_MAX; r++) {
-                    g.b = b + copy++ % copies * one;
-                    uint64_t begin = thread_ns();
-                    kernels->gemm_f32(&g, 0, g.m, 0, (n + kernels->nr - 1) / kernels->nr);
-                    ns[runs++] = thread_ns() - begin;
-                }
+                for (int r = 0; r < 4 && runs < RUNS_MAX; r++, runs++)
+                    u.ns[runs] = run_once(kernels, dtype, &u, m_list[i], nk_list[s], runs);
             } while (ifd_clock_ns() < end);
-            double best = 2.0 * (double)(g.m * n * k) / (double)fast(ns, runs);
+            double best = 2.0 * (double)(m_list[i] * nk_list[s][0] * nk_list[s][1]) /
+                          (double)fast(u.ns, runs);
             printf(" %6.1f", best);
             if (peak > 0)
                 printf(" %3.0f%%", 100 * best / peak);
@@ -164,42 +151,50 @@ static void bench_gemm(const struct ifd_kernels *kernels, double seconds)
         }
         printf("\n");
     }
-    ifd_free(a);
-    ifd_free(b);
-    ifd_free(c);
-    ifd_free(bias);
-    ifd_free(ns);
+    ifd_free(u.a);
+    ifd_free(u.b);
+    ifd_free(u.c);
+    ifd_free(u.bias);
+    ifd_free(u.ns);
 }
 
 #define TEXT_TOKENS 24
-#define TEXTS_MAX 16
+#define TEXTS_MAX 32
 
-static int bench_forward(const struct ifd_kernels *kernels, unsigned threads, double seconds)
+/* The two model sizes: MiniLM-L6's and DistilBERT-base's. */
+static const struct random_shape models[] = {
+    {IFD_ARCH_BERT, IFD_STORE_F16, 6, 384, 12, 1536, 30522, 512, 2},
+    {IFD_ARCH_DISTILBERT, IFD_STORE_F16, 6, 768, 12, 3072, 30522, 512, 2},
+};
+
+/* Operations that a pass needs: multiplications and additions; in the last layer Q, output and
+ * feed-forward of one token per text unless it is computed in full. */
+static double operations(const struct random_shape *m, double texts, double t, bool full)
 {
-    static const struct random_shape minilm = {.arch = IFD_ARCH_BERT,
-                                               .storage = IFD_STORE_F16,
-                                               .layers = 6,
-                                               .hidden = 384,
-                                               .heads = 12,
-                                               .ffn = 1536,
-                                               .vocab = 30522,
-                                               .positions = 512,
-                                               .labels = 2};
-    static const size_t batches[] = {1, 16};
-    struct ifd_weights *w;
+    double h = m->hidden, f = m->ffn;
+    double layer = t * (4 * h * h + 2 * h * f + 2 * t * h);
+    double last = full ? layer : t * 2 * h * h + 2 * t * h + 2 * h * h + 2 * h * f;
+    return 2 * texts * ((m->layers - 1) * layer + last);
+}
+
+static int bench_forward(const struct ifd_kernels *kernels, const struct random_shape *model,
+                         enum ifd_dtype dtype, unsigned threads, bool full, double seconds)
+{
+    static const size_t batches[] = {1, TEXTS_MAX};
+    static int32_t ids[TEXT_TOKENS * TEXTS_MAX];
+    uint32_t offsets[TEXTS_MAX + 1];
+    uint64_t seed = 2;
     inferd_error err;
     struct ifd_scratch *scratch = NULL;
     struct ifd_team *team = NULL;
-    w = random_weights_new(&minilm, kernels, IFD_DTYPE_FP32, 1);
+    struct ifd_weights *w = random_weights_new(model, kernels, dtype, 1);
     uint64_t *ns = ifd_zalloc_array(RUNS_MAX, sizeof(*ns));
     if (!ns || (threads > 1 && ifd_team_create(threads, &team, &err)) ||
         ifd_scratch_create(w, TEXT_TOKENS * TEXTS_MAX, TEXTS_MAX, team, &scratch, &err)) {
         fputs("could not set up the forward pass\n", stderr);
         return 1;
     }
-    int32_t ids[TEXT_TOKENS * TEXTS_MAX];
-    uint32_t offsets[TEXTS_MAX + 1];
-    uint64_t seed = 2;
+    ifd_scratch_set_full_last_layer(scratch, full);
     for (size_t i = 0; i < COUNT(ids); i++)
         ids[i] = (int32_t)random_below(&seed, w->vocab);
     for (uint32_t i = 0; i <= TEXTS_MAX; i++)
@@ -210,26 +205,24 @@ static int bench_forward(const struct ifd_kernels *kernels, unsigned threads, do
         size_t runs = 0;
         double peak = 0;
         uint64_t end = ifd_clock_ns() + (uint64_t)(seconds * 1e9);
-        while (runs < RUNS_MAX && ifd_clock_ns() < end) {
-            double p = peak_once(kernels->tier);
+        while (runs < RUNS_MAX && (runs < 3 || ifd_clock_ns() < end)) {
+            double p = bench_peak(kernels->tier, dtype);
             peak = p > peak ? p : peak;
             uint64_t begin = threads > 1 ? ifd_clock_ns() : thread_ns();
             ifd_forward(scratch, &batch, logits);
             ns[runs++] = (threads > 1 ? ifd_clock_ns() : thread_ns()) - begin;
         }
         double quick = (double)fast(ns, runs);
-        /* multiply-adds that are needed: the last layer's Q, output and feed-forward once a text */
-        double h = 384, f = 1536, t = TEXT_TOKENS, x = (double)batches[i];
-        double layer = 4 * h * h + 2 * h * f + 2 * t * h;
-        double flops =
-            2 * x * (5 * t * layer + t * (2 * h * h) + 2 * t * h + 2 * h * h + 2 * h * f);
-        printf("%s forward 6x384, %zu texts of %d tokens, %u thread(s): fast %.3f ms, median %.3f "
-               "ms (%zu runs), %.1f GFLOP/s",
-               kernels->name, batches[i], TEXT_TOKENS, threads, quick * 1e-6,
-               (double)ns[runs / 2] * 1e-6, runs, flops / quick);
+        double gops = operations(model, (double)batches[i], TEXT_TOKENS, full) / quick;
+        printf("%s %s 6x%u%s, %zu x %d tokens, %u thread(s): %.3f ms (median %.3f, %zu runs), %.0f "
+               "GOP/s",
+               kernels->name, dtype_names[dtype], model->hidden, full ? " full last layer" : "",
+               batches[i], TEXT_TOKENS, threads, quick * 1e-6, (double)ns[runs / 2] * 1e-6, runs,
+               gops);
         if (peak > 0)
-            printf(", %.0f%% of one core's peak", 100 * flops / quick / peak);
+            printf(", %.0f%% of one core's peak %.0f", 100 * gops / peak, peak);
         printf("\n");
+        fflush(stdout);
     }
     ifd_scratch_free(scratch);
     ifd_team_free(team);
@@ -283,18 +276,22 @@ int main(int argc, char **argv)
             (argc > 2 && strcmp(argv[2], "all") != 0 && strcmp(argv[2], kernels->name) != 0))
             continue;
         bool all = strcmp(what, "all") == 0;
-        if (all || strcmp(what, "peak") == 0) {
-            double peak = 0;
-            for (int r = 0; r < 2000; r++) {
-                double p = peak_once(tier);
-                peak = p > peak ? p : peak;
+        for (int d = 0; d < IFD_DTYPE_COUNT; d++) {
+            const enum ifd_dtype dtype = (enum ifd_dtype)d;
+            if (all || strcmp(what, "peak") == 0) {
+                double peak = 0;
+                for (int r = 0; r < 2000; r++) {
+                    double p = bench_peak(tier, dtype);
+                    peak = p > peak ? p : peak;
+                }
+                printf("%s %s: peak %.1f GOP/s\n", kernels->name, dtype_names[d], peak);
             }
-            printf("%s: peak %.1f GFLOP/s\n", kernels->name, peak);
+            if (all || strcmp(what, "gemm") == 0)
+                bench_gemm(kernels, dtype, seconds);
+            for (unsigned c = 0; c < 6 && (all || strcmp(what, "forward") == 0); c++)
+                rc |= bench_forward(kernels, &models[c / 3], dtype, c % 3 == 1 ? 2 : 1, c % 3 == 2,
+                                    10 * seconds);
         }
-        if (all || strcmp(what, "gemm") == 0)
-            bench_gemm(kernels, seconds);
-        for (unsigned threads = 1; threads <= 2 && (all || strcmp(what, "forward") == 0); threads++)
-            rc |= bench_forward(kernels, threads, 20 * seconds);
     }
     return rc;
 }
