@@ -54,7 +54,8 @@ class Loading(unittest.TestCase):
 class Busy(ServerCase):
     """One compute thread and a request, LARGE, that takes long."""
 
-    OPTIONS = ("--threads", "1", "--request-timeout", "60", "--max-queue", "128", "--max-queue-wait", "0",
+    SLOW = ("--threads", "1", "--dtype", "fp32", "--tier", "ref")  # the same on every machine
+    OPTIONS = (*SLOW, "--request-timeout", "60", "--max-queue", "128", "--max-queue-wait", "0",
                "--drain-timeout", "60")
     LARGE = {"inputs": ["word " * 100] * 100}
     BULK = {"inputs": ["word " * 100] * 8}  # waits behind it
@@ -73,7 +74,7 @@ class Busy(ServerCase):
 
     @classmethod
     def time_of(cls, model: str) -> float:
-        probe = Server("--threads", "1", "--request-timeout", "3600", model=model)
+        probe = Server(*cls.SLOW, "--request-timeout", "3600", model=model)
         try:
             s = probe.connect()
             r = Reader(s)
@@ -116,7 +117,7 @@ class Busy(ServerCase):
 
     def test_a_deadline_that_passes_after_admission(self):
         # a server that has computed nothing yet cannot know that it will not make it
-        server = Server("--threads", "1", "--request-timeout", "0.4", "--drain-timeout", "60", model=self.model)
+        server = Server(*self.SLOW, "--request-timeout", "0.4", "--drain-timeout", "60", model=self.model)
         self.addCleanup(server.close)
         s = server.connect()
         r = Reader(s)
@@ -188,7 +189,7 @@ class Busy(ServerCase):
         self.assert_usable(b, rb)
 
     def test_the_wait_is_bounded(self):
-        server = Server("--threads", "1", "--request-timeout", "60", "--max-queue-wait", "0.3", model=self.model)
+        server = Server(*self.SLOW, "--request-timeout", "60", "--max-queue-wait", "0.3", model=self.model)
         self.addCleanup(server.close)
         s, t = server.connect(), server.connect()
         r, rt = Reader(s), Reader(t)
