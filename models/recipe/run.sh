@@ -25,5 +25,5 @@ run c --seed 3 --lr 1e-4 --epochs 3 --adversarial 0.8 --phrase-share 0.6 --freez
 run b --seed 2 --lr 6e-5 --layer-decay 0.85 --epochs 4 --stop-after 3 --token-dropout 0.12 --ema 0.9995
 run e --seed 11 --lr 8e-5 --epochs 3 --token-dropout 0.06 --phrase-share 0.75 --lexicon "$lexicon" \
   --teacher "$work/a" "$work/c" --distil-weight 0.5
-"$python" models/recipe/finish.py --runs "$work/b" "$work/e" --train "$TRAIN" --dev models/eval/sst2-dev.tsv --out "$out"
+"$python" models/recipe/finish.py --runs "$work/b" "$work/e" --mean --train "$TRAIN" --dev models/eval/sst2-dev.tsv --out "$out"
 echo "recipe: the model is in $out"

@@ -3,7 +3,8 @@
 
 Writes OUT/last.pt after each epoch (weights, their running average, optimiser, position) and goes
 on from it when it is there. `--teacher` adds a distillation term: the mean of the given models'
-probabilities for each view.
+probabilities for each view. `--soft` trains on a pool that soften.py had judged instead: its texts, its
+labels where they have one, and the teacher's logits.
 """
 
 from __future__ import annotations
@@ -44,6 +45,11 @@ def parse_args() -> argparse.Namespace:
                    help="length of a second pass's perturbation of each text's embeddings (0: no second pass)")
     p.add_argument("--phrase-share", type=float, default=1.0, help="share of the phrases (not whole sentences) shown per epoch")
     p.add_argument("--freeze-words", action="store_true", help="leave the word embeddings as they are")
+    p.add_argument("--frozen-layers", type=int, default=0,
+                   help="leave the embeddings and this many lowest layers as they are: their backward pass is saved too")
+    p.add_argument("--attention-dropout", type=float, default=0.1)
+    p.add_argument("--hidden-dropout", type=float, default=0.1)
+    p.add_argument("--threads", type=int, default=0, help="compute threads (0: one a core); one each for runs side by side")
     p.add_argument("--ema", type=float, default=0.999)
     p.add_argument("--whole-repeat", type=int, default=3, help="times a whole sentence is shown per epoch")
     p.add_argument("--raw-share", type=float, default=0.5, help="share of views left as SST-2 has them")
@@ -52,12 +58,16 @@ def parse_args() -> argparse.Namespace:
     p.add_argument("--held-out", type=int, default=400)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--teacher", type=Path, nargs="*", default=[], help="model directories to distil from")
+    p.add_argument("--soft", type=Path, help="output directory of soften.py: learn from its pool, not from views made here")
+    p.add_argument("--pool-share", type=float, default=1.0, help="share of that pool shown per epoch")
+    p.add_argument("--soft-temperature", type=float, default=1.5, help="softens the pool's and the student's logits")
     p.add_argument("--distil-weight", type=float, default=0.7)
     p.add_argument("--limit-steps", type=int, default=0, help="stop early (to time a step)")
     return p.parse_args()
 
 
 def epoch_views(rows, args, epoch) -> list[tuple[str, int]]:
+    """The (text, label) pairs of one epoch."""
     rng = random.Random(args.seed * 1000 + epoch)
     views = []
     for row in rows:
@@ -73,11 +83,24 @@ def epoch_views(rows, args, epoch) -> list[tuple[str, int]]:
     return views
 
 
-def batches(views, tokenizer, size, seed):
-    """Length-bucketed batches: shuffled, sorted within chunks of 64 batches, shuffled again."""
+def read_pool(directory: Path) -> list[tuple[str, int, list[float]]]:
+    """(text, label or -1, the teacher's logits) of each row that soften.py wrote."""
+    with open(directory / "pool.jsonl", encoding="utf-8") as f:
+        rows = [json.loads(line) for line in f]
+    return [(r["text"], r["label"], r["soft"]) for r in rows]
+
+
+def pool_views(pool, args, epoch):
+    """The rows of a judged pool that one epoch shows."""
+    rng = random.Random(args.seed * 1000 + epoch)
+    return [row for row in pool if rng.random() < args.pool_share]
+
+
+def batches(texts, tokenizer, size, seed):
+    """Length-bucketed batches of (ids, mask, which texts): shuffled, sorted within chunks, shuffled again."""
     rng = random.Random(seed)
-    enc = tokenizer([v[0] for v in views], truncation=True, max_length=128)["input_ids"]
-    order = list(range(len(views)))
+    enc = tokenizer(texts, truncation=True, max_length=128)["input_ids"]
+    order = list(range(len(texts)))
     rng.shuffle(order)
     out = []
     for start in range(0, len(order), 64 * size):
@@ -86,10 +109,10 @@ def batches(views, tokenizer, size, seed):
     rng.shuffle(out)
     for ids in out:
         width = -(-max(len(enc[i]) for i in ids) // 4) * 4  # few distinct shapes: each costs a kernel compilation
-        x = torch.zeros(len(ids), width, dtype=torch.long)
+        x = torch.full((len(ids), width), tokenizer.pad_token_id, dtype=torch.long)
         for k, i in enumerate(ids):
             x[k, : len(enc[i])] = torch.tensor(enc[i])
-        yield x, (x != 0).long(), torch.tensor([views[i][1] for i in ids])
+        yield x, (x != tokenizer.pad_token_id).long(), ids
 
 
 def parameter_groups(model, args):
@@ -136,6 +159,8 @@ def main() -> None:
     hf_logging.disable_progress_bar()
     torch.set_flush_denormal(True)  # Adam's moments of rare words decay into denormals: 20 times slower steps
     torch.manual_seed(args.seed)
+    if args.threads:
+        torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
 
     train, held_out = data.load_split(args.train, args.dev, args.held_out)
@@ -143,12 +168,17 @@ def main() -> None:
 
     tokenizer = AutoTokenizer.from_pretrained(args.base)
     model = AutoModelForSequenceClassification.from_pretrained(
-        args.base, num_labels=2, id2label=LABELS, label2id={v: k for k, v in LABELS.items()}, attn_implementation="eager")
+        args.base, num_labels=2, id2label=LABELS, label2id={v: k for k, v in LABELS.items()}, attn_implementation="eager",
+        attention_probs_dropout_prob=args.attention_dropout, hidden_dropout_prob=args.hidden_dropout, dtype=torch.float32)
     teachers = [AutoModelForSequenceClassification.from_pretrained(t, attn_implementation="eager").eval() for t in args.teacher]
     if args.init:
         model.load_state_dict(torch.load(args.init / "last.pt", weights_only=True)["ema"])
     words = model.get_input_embeddings()
+    special = torch.tensor(tokenizer.all_special_ids)
     words.weight.requires_grad_(not args.freeze_words)
+    if args.frozen_layers:
+        model.base_model.embeddings.requires_grad_(False)
+        model.base_model.encoder.layer[: args.frozen_layers].requires_grad_(False)
     ema = {k: v.detach().clone() for k, v in model.state_dict().items()}
     opt = torch.optim.AdamW(parameter_groups(model, args), fused=True)
     first_epoch, step = 0, 0
@@ -159,17 +189,20 @@ def main() -> None:
         opt.load_state_dict(state["opt"])
         ema, first_epoch, step = state["ema"], state["epoch"], state["step"]
         print(f"going on after epoch {first_epoch}", flush=True)
-    per_epoch = -(-len(epoch_views(train, args, 0)) // args.batch)
+    pool = read_pool(args.soft) if args.soft else None
+    per_epoch = -(-len(pool_views(pool, args, 0) if pool else epoch_views(train, args, 0)) // args.batch)
     total = per_epoch * args.epochs
 
     for epoch in range(first_epoch, args.stop_after or args.epochs):
         began, seen, loss_sum = time.time(), 0, 0.0
         model.train()
-        for n, (x, mask, y) in enumerate(batches(epoch_views(train, args, epoch), tokenizer, args.batch, args.seed * 77 + epoch)):
+        views = pool_views(pool, args, epoch) if pool else epoch_views(train, args, epoch)
+        for n, (x, mask, which) in enumerate(batches([v[0] for v in views], tokenizer, args.batch, args.seed * 77 + epoch)):
+            y = torch.tensor([views[i][1] for i in which])
             scale = min(step / (args.warmup * total), (total - step) / (total * (1 - args.warmup)))
             for g in opt.param_groups:
                 g["lr"] = g["base_lr"] * max(scale, 0.0)
-            hide = (torch.rand(x.shape) < args.token_dropout) & (x > tokenizer.mask_token_id)  # never a special token
+            hide = (torch.rand(x.shape) < args.token_dropout) & ~torch.isin(x, special)
             shown = x.masked_fill(hide, tokenizer.mask_token_id)
             embedded = words(shown)
             if args.adversarial and not embedded.requires_grad:
@@ -179,7 +212,12 @@ def main() -> None:
                 if teachers:
                     with torch.no_grad():
                         soft = torch.stack([t(input_ids=x, attention_mask=mask).logits.float().softmax(-1) for t in teachers]).mean(0)
-            loss = F.cross_entropy(logits, y)
+            loss = F.cross_entropy(logits, y, ignore_index=-1, reduction="sum") / len(y)
+            if pool:
+                t = args.soft_temperature
+                told = (torch.tensor([views[i][2] for i in which]) / t).softmax(-1)
+                apart = F.kl_div((logits / t).log_softmax(-1), told, reduction="batchmean") * t * t
+                loss = (1 - args.distil_weight) * loss + args.distil_weight * apart
             if teachers:
                 loss = (1 - args.distil_weight) * loss + args.distil_weight * F.cross_entropy(logits, soft)
             if args.adversarial:
@@ -190,7 +228,7 @@ def main() -> None:
                 nudge = args.adversarial * g / (g.flatten(1).norm(dim=1).view(-1, 1, 1) + 1e-12)
                 with torch.autocast("cpu", dtype=torch.bfloat16):
                     worst = model(inputs_embeds=embedded.detach() + nudge, attention_mask=mask).logits.float()
-                F.cross_entropy(worst, y).backward()
+                (F.cross_entropy(worst, y, ignore_index=-1, reduction="sum") / len(y)).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             opt.step()
             opt.zero_grad(set_to_none=False)
