@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/team.h"
@@ -191,6 +192,44 @@ const float *ifd_engine_run_alone(struct ifd_engine *e, unsigned worker,
     return logits;
 }
 
+/* One text as often as a batch holds it: what it touches of a scratch, no request has to touch
+ * first.
+ */
+static inferd_status warm_batch(struct ifd_engine *e, const int32_t *ids, size_t count,
+                                inferd_error *err)
+{
+    size_t texts = e->batch_tokens / count;
+    texts = texts < e->batch_texts ? texts : e->batch_texts;
+    int32_t *all = ifd_alloc_array(texts * count, sizeof(*all));
+    uint32_t *offsets = ifd_alloc_array(texts + 1, sizeof(*offsets));
+    inferd_status status = INFERD_OK;
+    if (!all || !offsets) {
+        status = ifd_fail(err, INFERD_NO_MEMORY, "no memory for the warm-up batch");
+        goto out;
+    }
+    for (size_t t = 0; t < texts; t++) {
+        memcpy(all + t * count, ids, count * sizeof(*ids));
+        offsets[t] = (uint32_t)(t * count);
+    }
+    offsets[texts] = (uint32_t)(texts * count);
+    const struct ifd_ragged batch = {.texts = texts, .ids = all, .offsets = offsets};
+    for (unsigned i = 0; i < e->workers * SLOTS; i++) {
+        const float *logits = run(e, i / SLOTS, i % SLOTS, &batch, NULL, NULL);
+        for (uint32_t c = 0; c < e->labels; c++)
+            if (!isfinite(logits[c])) {
+                status = ifd_fail(err, INFERD_MODEL_INVALID,
+                                  "the warm-up text gave a logit that is not finite for label %u: "
+                                  "the weights are damaged; fetch the model again",
+                                  c);
+                goto out;
+            }
+    }
+out:
+    ifd_free(all);
+    ifd_free(offsets);
+    return status;
+}
+
 inferd_status ifd_engine_warm(struct ifd_engine *e, inferd_error *err)
 {
     static const char text[] = "A short text that warms the server up.";
@@ -201,18 +240,5 @@ inferd_status ifd_engine_warm(struct ifd_engine *e, inferd_error *err)
                                            CAPACITY, &count, NULL, err);
     if (status)
         return status;
-    if (count > CAPACITY)
-        count = CAPACITY;
-    const uint32_t offsets[2] = {0, (uint32_t)count};
-    const struct ifd_ragged batch = {.texts = 1, .ids = ids, .offsets = offsets};
-    for (unsigned i = 0; i < e->workers * SLOTS; i++) {
-        const float *logits = run(e, i / SLOTS, i % SLOTS, &batch, NULL, NULL);
-        for (uint32_t c = 0; c < e->labels; c++)
-            if (!isfinite(logits[c]))
-                return ifd_fail(err, INFERD_MODEL_INVALID,
-                                "the warm-up text gave a logit that is not finite for label %u: "
-                                "the weights are damaged; fetch the model again",
-                                c);
-    }
-    return INFERD_OK;
+    return warm_batch(e, ids, count < CAPACITY ? count : CAPACITY, err);
 }

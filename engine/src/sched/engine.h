@@ -43,8 +43,9 @@ unsigned ifd_engine_workers(const struct ifd_engine *e);
 size_t ifd_engine_batch_tokens(const struct ifd_engine *e);
 size_t ifd_engine_batch_texts(const struct ifd_engine *e);
 
-/* Run one short text on every worker's scratch, so that the first request finds code and weights
- * paged in. Only before the engine is shared. INFERD_MODEL_INVALID if a logit is not finite. */
+/* Run a full batch of a short text on every worker's scratches, so that the first request finds
+ * code, weights and scratch paged in. Only before the engine is shared. INFERD_MODEL_INVALID if a
+ * logit is not finite. */
 IFD_MUST_CHECK inferd_status ifd_engine_warm(struct ifd_engine *e, inferd_error *err);
 
 /* Run a batch on worker `worker`'s scratch; returns its logits [texts][labels], valid until that
