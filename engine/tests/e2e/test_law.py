@@ -119,7 +119,7 @@ class Law(unittest.TestCase):
         return ends
 
     def slow_server(self) -> Server:
-        model = zero_model.make(Path(tempfile.mkdtemp(dir=Path(self.model).parent)) / "slower", MODEL, 192, 768, 4)
+        model = zero_model.make(Path(tempfile.mkdtemp(dir=Path(self.model).parent)) / "slower", MODEL, 96, 384, 6)
         server = self.start("--threads", "1", "--dtype", "fp32", "--tier", "ref", "--request-timeout", "600",
                             "--max-batch-tokens", "1024",
                             "--drain-timeout", "0.2", model=model)

@@ -70,7 +70,7 @@ class Busy(ServerCase):
 
     @classmethod
     def make(cls, layers: int) -> str:
-        return zero_model.make(tempfile.mkdtemp(dir=cls.where.name) + "/slow", MODEL, 192, 768, layers)
+        return zero_model.make(tempfile.mkdtemp(dir=cls.where.name) + "/slow", MODEL, 96, 384, layers)
 
     @classmethod
     def time_of(cls, model: str) -> float:
