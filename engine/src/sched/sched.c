@@ -165,9 +165,6 @@ void ifd_sched_get_stats(struct ifd_sched *s, struct ifd_sched_stats *out)
     out->dropped_texts = s->queue.dropped_texts;
     out->queue_texts = s->queue.texts;
     out->queue_tokens = s->queue.tokens;
-    out->ns_per_token = ifd_rate_ns_per_token(&s->rate);
-    const struct ifd_backlog load = ifd_sched_backlog(s);
-    out->wait_ns = ifd_estimate_wait_ns(&load, IFD_SMALL);
     pthread_mutex_unlock(&s->lock);
 }
 

@@ -50,12 +50,9 @@ struct ifd_sched_options {
 struct ifd_sched_stats {
     uint64_t batches, texts, tokens;      /* computed */
     uint64_t refused, expired, cancelled; /* jobs */
-    uint64_t busy_ns;                     /* of all workers together, computing */
     uint64_t interruptions;               /* small batches run inside a larger one */
     uint64_t dropped_texts;               /* of expired and cancelled jobs: never computed */
     size_t queue_texts, queue_tokens;     /* without background jobs */
-    double ns_per_token;                  /* of one worker lately; 0 = not known yet */
-    uint64_t wait_ns;                     /* what a small job that comes now would wait */
 };
 
 IFD_MUST_CHECK inferd_status ifd_sched_create(const struct ifd_sched_options *options,

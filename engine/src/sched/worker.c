@@ -87,7 +87,6 @@ static void count_taken(struct ifd_sched *s, const struct ifd_pick *pick)
 static void count_run(struct ifd_sched *s, const struct ifd_pick *pick, uint64_t ns)
 {
     s->running_tokens -= pick->tokens;
-    s->stats.busy_ns += ns;
     ifd_rate_add(&s->rate, ns, pick->tokens);
     ifd_sched_hint(s);
 }
