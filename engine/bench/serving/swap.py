@@ -3,22 +3,24 @@
 """Swapping models under load: is an answer lost, mixed up, or late?
 
     engine/bench/serving/swap.py [--binary build/inferd] [--model models/sst2-minilm-l6]
-        [--seconds 100] [--swaps 100] [--load 0.7] [--threads 1]
+        [--seconds 100] [--swaps 100] [--load 0.7] [--checked 0.1] [--threads 1]
         [--load-priority idle] [--json FILE]
 
-A server, an open-loop client (requests leave on a fixed schedule, and a latency counts from the
-moment at which the request was due, so a stall is not hidden by the client's own waiting) and a
-second model that the script makes: the first with its labels' rows exchanged, so that both say
-different things about every text. Four phases of `seconds` each, the first and last half as long:
+A server, `inferd bench` with an open loop at `load` of the capacity (a latency counts from when its
+request was due), a client that checks `checked` of that rate answer by answer, and a second model
+that the script makes: the first with its labels' rows exchanged, so that both say different things
+about every text. Phases, the still ones half as long as the others:
 
-  still    no swaps                    swaps   `swaps` loads, one model after the other
-  bad      `swaps` loads of damaged directories, each of which must be refused
-  still    no swaps again: memory back, and how far the machine's own noise goes
+  still        no swaps
+  swaps        `swaps` loads in `seconds`, one model after the other
+  still again
+  bad          `swaps` loads of damaged directories, each of which must be refused
+  still at last
 
-Every answer is compared with what `inferd classify` says for the model whose digest it names; the
-control compares with the other model, and must find every answer wrong. Beside latencies the script
-reads how long the server's compute and I/O threads were ready but not running (/proc schedstat):
-what a loader at idle priority takes away from them shows there. Standard library only.
+A checked answer is compared with what `inferd classify` says for the model whose digest it names;
+the control compares with the other model, and must find every answer wrong. Where tracefs can be
+used (root), the kernel's scheduling events say how long the loader kept a compute thread off its
+CPU; the control is `--load-priority normal`, where it does. Standard library only.
 """
 
 from __future__ import annotations
@@ -26,80 +28,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import collections
+import contextlib
 import json
-import os
 import random
 import re
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import sched_trace
+import serving
+import swap_models
+
 ROOT = Path(__file__).resolve().parents[3]
+IDLE_S = 10.0  # then the client closes a connection, long before the server would
 KEY = "a-key-for-the-swap-bench"
-
-
-def read_tensors(path: Path) -> tuple[dict, bytearray]:
-    with open(path, "rb") as f:
-        return json.loads(f.read(struct.unpack("<Q", f.read(8))[0])), bytearray(f.read())
-
-
-def write_tensors(path: Path, header: dict, data: bytearray) -> None:
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
-
-
-def exchange_labels(model: Path) -> None:
-    header, data = read_tensors(model / "model.safetensors")
-    for name in ("classifier.weight", "classifier.bias"):
-        begin, end = header[name]["data_offsets"]
-        half = (end - begin) // 2
-        data[begin:end] = data[begin + half:end] + data[begin:begin + half]
-    write_tensors(model / "model.safetensors", header, data)
-
-
-def damage(model: Path, how: int, chance: random.Random) -> str:
-    """One fault; its name."""
-    weights = model / "model.safetensors"
-    size = weights.stat().st_size
-    kind = ("flip a bit", "cut", "no config", "wrong shapes", "no weights", "bad manifest",
-            "unlisted file", "NaN")[how % 8]
-    if kind == "flip a bit":
-        with open(weights, "r+b") as f:
-            at = chance.randrange(size)
-            f.seek(at)
-            byte = f.read(1)[0]
-            f.seek(at)
-            f.write(bytes([byte ^ 1 << chance.randrange(8)]))
-    elif kind == "cut":
-        os.truncate(weights, chance.randrange(size))
-    elif kind == "no config":
-        (model / "config.json").unlink()
-    elif kind == "wrong shapes":
-        (model / "SHA256SUMS").unlink()
-        config = json.loads((model / "config.json").read_text(encoding="utf-8"))
-        for key in ("hidden_size", "dim"):
-            if key in config:
-                config[key] *= 2
-        (model / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    elif kind == "no weights":
-        weights.unlink()
-    elif kind == "bad manifest":
-        (model / "SHA256SUMS").write_text("no manifest\n", encoding="ascii")
-    elif kind == "unlisted file":
-        lines = (model / "SHA256SUMS").read_text(encoding="ascii").splitlines(True)
-        (model / "SHA256SUMS").write_text("".join(lines[:-1]), encoding="ascii")
-    else:
-        (model / "SHA256SUMS").unlink()
-        header, data = read_tensors(weights)
-        begin, end = header["classifier.bias"]["data_offsets"]
-        data[begin:end] = b"\xff" * (end - begin)
-        write_tensors(weights, header, data)
-    return kind
 
 
 class Server:
@@ -121,23 +67,11 @@ class Server:
         text = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
         return int(re.search(r"VmRSS:\s+(\d+)", text).group(1)) / 1024
 
-    def waits(self) -> dict[int, int]:
-        """Nanoseconds that each thread was ready but not running. The loader's thread is among
-        them; what is busy in both phases is what counts."""
-        found = {}
-        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
-            try:
-                policy = int((task / "stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[38])
-                if policy != 5:  # SCHED_IDLE: the loader
-                    found[int(task.name)] = int((task / "schedstat").read_text(encoding="ascii").split()[1])
-            except (OSError, IndexError):
-                pass
-        return found
-
 
 class Connection:
     def __init__(self, port: int):
         self.port, self.reader, self.writer = port, None, None
+        self.used = 0.0
 
     async def ask(self, request: bytes) -> tuple[int, dict[str, str], bytes]:
         if self.writer is None:
@@ -161,18 +95,19 @@ def post(path: str, body: dict, key: str = "") -> bytes:
             f"Content-Length: {len(text)}\r\n\r\n").encode() + text
 
 
-class Load:
-    """Requests of one text each; what came back, by phase."""
+class Checked:
+    """Requests of one text each whose answers are kept, to be compared."""
 
     def __init__(self, port: int, texts: list[str]):
         self.port, self.texts = port, texts
         self.requests = [post("/infer", {"inputs": [t]}) for t in texts]
         self.idle: list[Connection] = []
         self.answers: list[tuple[str, int, str, int, bytes]] = []
-        self.latency: dict[str, list[float]] = collections.defaultdict(list)
         self.failed: collections.Counter = collections.Counter()
 
-    async def one(self, index: int, due: float, phase: str) -> None:
+    async def one(self, index: int, phase: str) -> None:
+        while self.idle and self.idle[0].used < time.monotonic() - IDLE_S:
+            self.idle.pop(0).close()
         connection = self.idle.pop() if self.idle else Connection(self.port)
         try:
             status, headers, body = await connection.ask(self.requests[index])
@@ -180,43 +115,20 @@ class Load:
             connection.close()
             self.failed[f"{phase}: {type(e).__name__}"] += 1
             return
+        connection.used = time.monotonic()
         self.idle.append(connection)
-        self.latency[phase].append(time.monotonic() - due)
         self.answers.append((phase, status, headers.get("x-model-digest", ""), index, body))
 
-    async def capacity(self, seconds: float, clients: int = 16) -> float:
-        """Closed loop: answers per second."""
-        end, count = time.monotonic() + seconds, 0
-
-        async def client() -> None:
-            nonlocal count
-            c = Connection(self.port)
-            while time.monotonic() < end:
-                await c.ask(self.requests[count % len(self.requests)])
-                count += 1
-            c.close()
-
-        await asyncio.gather(*(client() for _ in range(clients)))
-        return count / seconds
-
-    async def open_loop(self, rate: float, seconds: float, phase: str, chance: random.Random,
-                        orders: asyncio.Task | None) -> None:
-        """For `seconds`, and on until the orders beside it are done."""
+    async def until(self, done: asyncio.Future, rate: float, phase: str, chance: random.Random) -> None:
         due, tasks = time.monotonic(), set()
-        end = due + seconds
-        while due < end or (orders and not orders.done()):
+        while not done.done():
             due += chance.expovariate(rate)
             if (delay := due - time.monotonic()) > 0:
                 await asyncio.sleep(delay)
-            task = asyncio.create_task(self.one(chance.randrange(len(self.texts)), due, phase))
+            task = asyncio.create_task(self.one(chance.randrange(len(self.texts)), phase))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
         await asyncio.gather(*tasks)
-
-
-def percentile(values: list[float], p: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(p * len(ordered)))] * 1e3
 
 
 def offline(binary: str, model: Path, texts: list[str]) -> list[dict]:
@@ -236,85 +148,86 @@ def wrong(answers: list, want: dict[str, list[dict]]) -> int:
     return bad
 
 
-async def measure(options: argparse.Namespace, where: Path, server: Server, texts: list[str]) -> dict:
-    one, two = where / "one", where / "two"
-    load, chance = Load(server.port, texts), random.Random(1)
-    admin = Connection(server.port)
+class Measurement:
+    def __init__(self, options: argparse.Namespace, where: Path, server: Server, texts: list[str]):
+        self.options, self.where, self.server = options, where, server
+        self.checked, self.chance = Checked(server.port, texts), random.Random(1)
+        self.admin = Connection(server.port)
+        self.url = f"http://127.0.0.1:{server.port}/infer"
+        self.took: list[float] = []
+        self.damage: collections.Counter = collections.Counter()
 
-    async def order(path: Path) -> tuple[int, dict]:
-        status, _headers, body = await admin.ask(post("/admin/models/load", {"path": str(path)}, KEY))
+    async def order(self, path: Path) -> tuple[int, dict]:
+        status, _headers, body = await self.admin.ask(post("/admin/models/load", {"path": str(path)}, KEY))
         return status, json.loads(body)
 
-    digests = {}
-    for model in (two, one):
-        status, state = await order(model)
-        if status != 200:
-            raise SystemExit(f"the good model was refused: {state}")
-        digests[state["active"]["digest"]] = model
-    await load.capacity(1)
-    capacity = await load.capacity(4)
-    rate = options.load * capacity
-    print(f"capacity {capacity:.0f} requests/s, so {rate:.0f}/s are sent", file=sys.stderr)
-    took: list[float] = []
-    codes = {"swaps": collections.Counter(), "bad": collections.Counter()}
-    kinds: collections.Counter = collections.Counter()
+    async def load(self, seconds: float, rate: int = 0) -> dict:
+        open_loop = {"rate": rate, "arrivals": "poisson"} if rate else {}
+        return await asyncio.to_thread(serving.bench, Path(self.options.binary), self.url, connections=64,
+                                       duration=f"{seconds:g}s", expect_labels=1, **open_loop)
 
-    async def orders(phase: str, seconds: float) -> None:
+    async def orders(self, phase: str, seconds: float, codes: collections.Counter) -> None:
         began = time.monotonic()
-        for i in range(options.swaps):
-            await asyncio.sleep(max(0.0, began + (i + 0.5) * seconds / options.swaps - time.monotonic()))
-            path = (two, one)[i % 2]
+        for i in range(self.options.swaps if phase in ("swaps", "bad") else 0):
+            await asyncio.sleep(max(0.0, began + (i + 0.5) * seconds / self.options.swaps - time.monotonic()))
+            path = self.where / ("two", "one")[i % 2]
             if phase == "bad":
-                path = where / "bad"
-                kinds[(await asyncio.to_thread(spoil, one, path, i))] += 1
+                path = self.where / "bad"
+                self.damage[await asyncio.to_thread(swap_models.spoil, self.where / "one", path, i)] += 1
             at = time.monotonic()
-            status, _state = await order(path)
-            took.append(time.monotonic() - at)
-            codes[phase][status] += 1
+            status, _state = await self.order(path)
+            self.took.append(time.monotonic() - at)
+            codes[status] += 1
 
-    def spoil(good: Path, bad: Path, i: int) -> str:
-        shutil.rmtree(bad, ignore_errors=True)
-        shutil.copytree(good, bad)
-        return damage(bad, i, random.Random(i))
+    async def phase(self, phase: str, seconds: float, rate: float) -> dict:
+        codes: collections.Counter = collections.Counter()
+        self.took.clear()
+        pid = self.server.process.pid
+        watch = (sched_trace.Trace(pid, "inferd-compute", "inferd-loader") if sched_trace.available()
+                 else contextlib.nullcontext())
+        share = self.options.checked
+        with watch as blame:
+            both = asyncio.gather(self.load(seconds, round(rate * (1 - share))), self.orders(phase, seconds, codes))
+            await self.checked.until(both, rate * share, phase, self.chance)
+            figures = both.result()[0]
+        latency, took = figures["ok_latency_ms"], sorted(self.took)
+        return {"seconds": round(figures["elapsed_s"], 1), "requests": figures["requests"],
+                "failed": serving.failures(figures), "refused": figures["refused"],
+                "checked": dict(collections.Counter(a[1] for a in self.checked.answers if a[0] == phase)),
+                "p50_ms": latency["p50"], "p99_ms": latency["p99"], "p999_ms": latency["p99_9"],
+                "max_ms": latency["max"], "orders": dict(codes),
+                "order_seconds": {"median": round(took[len(took) // 2], 3), "max": round(took[-1], 3)} if took else None,
+                "compute_waited_for_loader": blame.figures() if blame else "no tracefs here",
+                "rss_mb": round(self.server.rss_mb(), 1)}
 
-    result: dict = {"phases": {}, "rss_mb": {"before": round(server.rss_mb(), 1)}}
-    for phase, seconds in (("still", options.seconds / 2), ("swaps", options.seconds),
-                           ("bad", options.seconds), ("still again", options.seconds / 2)):
-        waits = server.waits()
-        took.clear()
-        began = time.monotonic()
-        beside = asyncio.create_task(orders(phase, seconds)) if phase in codes else None
-        await load.open_loop(rate, seconds, phase, chance, beside)
-        if beside:
-            await beside
-        seconds = time.monotonic() - began
-        now = server.waits()
-        values = load.latency[phase]
-        result["phases"][phase] = {
-            "seconds": round(seconds, 1), "requests": len(values), "p50_ms": round(percentile(values, 0.5), 2),
-            "p99_ms": round(percentile(values, 0.99), 2), "p999_ms": round(percentile(values, 0.999), 2),
-            "max_ms": round(max(values) * 1e3, 2),
-            "threads_waited_ms_per_s": round(sum(now[t] - waits[t] for t in now if t in waits) / 1e6 / seconds, 2),
-            "statuses": dict(collections.Counter(a[1] for a in load.answers if a[0] == phase)),
-            "orders": dict(codes.get(phase, {})),
-            "order_seconds": {"median": round(sorted(took)[len(took) // 2], 3), "max": round(max(took), 3)} if took else None,
-        }
-        result["rss_mb"][phase] = round(server.rss_mb(), 1)
-        print(f"{phase}: {result['phases'][phase]}", file=sys.stderr)
-    want = {d: offline(options.binary, m, texts) for d, m in digests.items()}
-    good = [a for a in load.answers if a[1] == 200]
-    crossed = dict(zip(want, reversed(list(want.values()))))
-    still = result["phases"]["still"]["p99_ms"]
-    result.update(capacity=round(capacity), rate=round(rate), failed=dict(load.failed),
-                  not_200=sum(a[1] != 200 for a in load.answers), answers=len(load.answers),
-                  by_model={str(digests[d].name): sum(a[2] == d for a in load.answers) for d in want},
-                  mixed_up=wrong(good, want), control_mixed_up=wrong(good, crossed),
-                  # a machine that others use may fall below the rate: 429 and 504 are told apart
-                  p99_ratio=round(result["phases"]["swaps"]["p99_ms"] / still, 2), damage=dict(kinds))
-    admin.close()
-    for connection in load.idle:
-        connection.close()
-    return result
+    async def run(self) -> dict:
+        digests, phases, o = {}, {}, self.options
+        for model in (self.where / "two", self.where / "one"):
+            status, state = await self.order(model)
+            if status != 200:
+                raise SystemExit(f"the good model was refused: {state}")
+            digests[state["active"]["digest"]] = model
+        capacity = max([(await self.load(2))["ok_per_s"] for _ in range(3)])
+        rate = o.rate or o.load * capacity
+        print(f"capacity {capacity:.0f} requests/s, so {rate:.0f}/s are sent", file=sys.stderr)
+        for phase in ("still", "swaps", "still again", "bad", "still at last"):
+            phases[phase] = await self.phase(phase, o.seconds / (2 if "still" in phase else 1), rate)
+            print(f"{phase}: {phases[phase]}", file=sys.stderr)
+        checked = self.checked
+        want = {d: offline(o.binary, m, checked.texts) for d, m in digests.items()}
+        good = [a for a in checked.answers if a[1] == 200]
+        crossed = dict(zip(want, reversed(list(want.values()))))
+        still = sorted(p["p99_ms"] for name, p in phases.items() if "still" in name)
+        self.admin.close()
+        for connection in checked.idle:
+            connection.close()
+        return {"phases": phases, "capacity": round(capacity), "rate": round(rate),
+                "failed": dict(checked.failed), "answers": len(checked.answers),
+                "not_200": len(checked.answers) - len(good),
+                "by_model": {str(digests[d].name): sum(a[2] == d for a in checked.answers) for d in want},
+                "mixed_up": wrong(good, want), "control_mixed_up": wrong(good, crossed),
+                "p99_ratio": round(phases["swaps"]["p99_ms"] / still[1], 2), "still_p99_ms": still,
+                "damage": dict(self.damage)}
 
 
 def main() -> None:
@@ -324,6 +237,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=100)
     parser.add_argument("--swaps", type=int, default=100)
     parser.add_argument("--load", type=float, default=0.7)
+    parser.add_argument("--rate", type=float, default=0.0, help="requests per second instead of a share of capacity")
+    parser.add_argument("--checked", type=float, default=0.1, help="share of the requests whose answers are compared")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--load-priority", choices=("idle", "normal"), default="idle")
     parser.add_argument("--json", help="write the figures there as well")
@@ -335,21 +250,23 @@ def main() -> None:
         where = Path(room)
         for name in ("one", "two"):
             shutil.copytree(options.model, where / name)
-        exchange_labels(where / "two")
+        swap_models.exchange_labels(where / "two")
         for name in ("one", "two"):
             subprocess.run([options.binary, "inspect", str(where / name), "--write-manifest"], check=True,
                            stdout=subprocess.DEVNULL)
         (where / "keys").write_text(KEY + "\n", encoding="ascii")
         server = Server(options, where / "keys", where / "one", where / "log")
         try:
-            result = asyncio.run(measure(options, where, server, texts))
+            result = asyncio.run(Measurement(options, where, server, texts).run())
         finally:
             server.process.terminate()
             code = server.process.wait(60)
         print(json.dumps(result, indent=1))
         if options.json:
+            Path(options.json).parent.mkdir(parents=True, exist_ok=True)
             Path(options.json).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        good = (code == 0 and not result["failed"] and result["not_200"] == 0 and result["mixed_up"] == 0
+        good = (code == 0 and not result["failed"] and result["not_200"] == 0
+                and not any(p["failed"] for p in result["phases"].values()) and result["mixed_up"] == 0
                 and result["control_mixed_up"] == result["answers"] - result["not_200"]
                 and result["phases"]["swaps"]["orders"] == {200: options.swaps}
                 and result["phases"]["bad"]["orders"] == {422: options.swaps})

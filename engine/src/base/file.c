@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/pace.h"
 
 /* Thread-local, so that a load's watch sees its own reads and nobody else's. */
 static _Thread_local struct ifd_file_watch *watched;
@@ -77,6 +78,7 @@ inferd_status ifd_file_read(const struct ifd_file *f, uint64_t offset, void *to,
                         f->path, (unsigned long long)offset, n);
     if (watched && atomic_load_explicit(&watched->give_up, memory_order_relaxed))
         return ifd_fail(err, INFERD_CANCELLED, "%s: the load was given up", f->path);
+    ifd_pace();
     while (n > 0) {
         ssize_t got = pread(f->fd, at, n, (off_t)offset);
         if (got < 0 && errno == EINTR)

@@ -16,6 +16,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/pace.h"
 
 #define CHUNK_FIRST 1024u
 #define CHUNK_LARGE ((size_t)256 << 10)
@@ -64,6 +65,7 @@ static inferd_status add_chunk(struct ifd_jsondoc *d, size_t need, inferd_error 
     size_t size = d->chunk_next > smallest ? d->chunk_next : smallest;
     if (size > left)
         size = left;
+    ifd_pace();
     struct chunk *c = ifd_alloc(size);
     if (!c)
         return ifd_fail(err, INFERD_NO_MEMORY, "no memory for a JSON tree");
@@ -168,6 +170,7 @@ static struct sort_item *sort_members(struct sort_item *a, struct sort_item *b, 
             size_t size = left < 2 * width ? left : 2 * width;
             merge_runs(a + i, width < size ? width : size, size, b + i);
         }
+        ifd_pace();
         struct sort_item *swap = a;
         a = b;
         b = swap;

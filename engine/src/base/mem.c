@@ -6,7 +6,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/pace.h"
+
 #define HUGE_PAGE ((size_t)2 << 20)
+#define PIECE HUGE_PAGE /* of a large block between two calls of ifd_pace */
 
 static _Atomic uint64_t calls;
 static _Atomic uint64_t fail_at = UINT64_MAX;
@@ -63,8 +66,25 @@ void *ifd_zalloc_aligned(size_t size)
     if (align == HUGE_PAGE)
         (void)madvise(p, padded,
                       MADV_HUGEPAGE); /* fewer TLB misses on weights; a refusal is fine */
-    memset(p, 0, padded);
+    for (size_t at = 0; at < padded; at += PIECE) {
+        memset((char *)p + at, 0, padded - at < PIECE ? padded - at : PIECE);
+        ifd_pace();
+    }
     return p;
+}
+
+void ifd_free_aligned(void *p, size_t size)
+{
+    /* What is given back beforehand, a piece at a time, the one call in free() has not to do.
+     * Blocks below this are reused by the allocator, and what is given back would be faulted in
+     * again. */
+    if (p && size >= 2 * HUGE_PAGE) {
+        for (size_t at = 0; at + PIECE <= size; at += PIECE) {
+            (void)madvise((char *)p + at, PIECE, MADV_DONTNEED);
+            ifd_pace();
+        }
+    }
+    free(p);
 }
 
 void ifd_free(void *p)

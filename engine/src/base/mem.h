@@ -24,8 +24,11 @@ IFD_MUST_CHECK void *ifd_realloc(void *p, size_t size);
 /* count * size bytes, NULL on overflow too; ifd_zalloc_array zeroes. */
 IFD_MUST_CHECK void *ifd_alloc_array(size_t count, size_t size);
 IFD_MUST_CHECK void *ifd_zalloc_array(size_t count, size_t size);
-/* Aligned to 64 bytes and zeroed; large blocks ask for huge pages. Free with ifd_free as well. */
+/* Aligned to 64 bytes and zeroed; large blocks ask for huge pages. Free with ifd_free as well.
+ * ifd_free_aligned takes the same size, and works at the thread's pace (pace.h) as allocating does.
+ */
 IFD_MUST_CHECK void *ifd_zalloc_aligned(size_t size);
+void ifd_free_aligned(void *p, size_t size);
 void ifd_free(void *p);
 IFD_MUST_CHECK char *ifd_strndup(const char *s, size_t n);
 

@@ -140,7 +140,7 @@ void ifd_weights_free(struct ifd_weights *w)
 {
     if (!w)
         return;
-    ifd_free(w->arena);
+    ifd_free_aligned(w->arena, w->arena_bytes);
     ifd_free(w->layer);
     ifd_free(w);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/pace.h"
 #include "base/team.h"
 
 /* A batch that is split over cores: one short request. Larger ones are shared out as batches of
@@ -192,6 +193,12 @@ const float *ifd_engine_run_alone(struct ifd_engine *e, unsigned worker,
     return logits;
 }
 
+static void at_this_threads_pace(void *arg)
+{
+    (void)arg;
+    ifd_pace();
+}
+
 /* One text as often as a batch holds it: what it touches of a scratch, no request has to touch
  * first.
  */
@@ -214,7 +221,7 @@ static inferd_status warm_batch(struct ifd_engine *e, const int32_t *ids, size_t
     offsets[texts] = (uint32_t)(texts * count);
     const struct ifd_ragged batch = {.texts = texts, .ids = all, .offsets = offsets};
     for (unsigned i = 0; i < e->workers * SLOTS; i++) {
-        const float *logits = run(e, i / SLOTS, i % SLOTS, &batch, NULL, NULL);
+        const float *logits = run(e, i / SLOTS, i % SLOTS, &batch, at_this_threads_pace, NULL);
         for (uint32_t c = 0; c < e->labels; c++)
             if (!isfinite(logits[c])) {
                 status = ifd_fail(err, INFERD_MODEL_INVALID,

@@ -173,6 +173,7 @@ static void *worker_main(void *arg)
 {
     struct ifd_worker *w = arg;
     struct ifd_sched *s = w->sched;
+    (void)pthread_setname_np(pthread_self(), "inferd-compute");
     pthread_mutex_lock(&s->lock);
     for (;;) {
         if (ifd_queue_is_empty(&s->queue)) {

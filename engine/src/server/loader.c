@@ -13,10 +13,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/pace.h"
 #include "server/io.h"
 
 /* How often the loader looks whether the last request has let go of an engine. */
 #define RETIRE_POLL_NS 2000000L
+
+/* Hindering a little for longer, instead of much at once, is what keeps a 99th percentile. */
+#define LOAD_REST 2u
 
 /* --- orders and generations --- */
 
@@ -238,6 +242,7 @@ static void *loader_main(void *arg)
 {
     struct ifd_loader *l = arg;
     bool idle = false;
+    (void)pthread_setname_np(pthread_self(), "inferd-loader");
     ifd_file_set_watch(&l->watch);
     while (!stopping(l)) {
         (void)bury(l);
@@ -249,6 +254,7 @@ static void *loader_main(void *arg)
         const bool first = load->first;
         if (!first && !idle && !l->server->config.load_at_full_priority) {
             become_idle();
+            ifd_pace_set(LOAD_REST);
             idle = true;
         }
         step(l, load); /* the order may be gone after this */

@@ -183,6 +183,7 @@ static inferd_status open_loops(struct ifd_server *s, inferd_error *err)
 
 static void *io_main(void *arg)
 {
+    (void)pthread_setname_np(pthread_self(), "inferd-io");
     ifd_io_run(arg);
     return NULL;
 }

@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/pace.h"
 #include "text/shown.h"
 
 #define NEXT_BIT 0x80000000u /* in slot.token: the piece is the token without its prefix */
+#define PACE_TOKENS 256u     /* between two calls of ifd_pace */
 #define TEXT_MAX ((size_t)1 << 30)
 
 struct ifd_vocab_token {
@@ -149,6 +151,8 @@ inferd_status ifd_vocab_add(struct ifd_vocab *v, const char *token, size_t size,
     }
     if (id >= v->ids)
         v->ids = id + 1;
+    if (v->count % PACE_TOKENS == 0)
+        ifd_pace();
     return INFERD_OK;
 }
 
@@ -170,6 +174,8 @@ inferd_status ifd_vocab_seal(struct ifd_vocab *v, const char *prefix, size_t pre
                 IFD_SHOWN(v->text + other->at, other->size), IFD_SHOWN(s, t->size), t->id);
         }
         v->by_id[t->id] = i;
+        if (i % PACE_TOKENS == 0)
+            ifd_pace();
         if (t->size > prefix_size && memcmp(s, prefix, prefix_size) == 0) {
             size_t size = t->size - prefix_size;
             t->prefix = (uint32_t)prefix_size;

@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench" / "serving"))
 
 import memory  # noqa: E402
+import sched_trace  # noqa: E402
 import serving  # noqa: E402
 import stats  # noqa: E402
 
@@ -126,6 +127,45 @@ class Recovery(unittest.TestCase):
         self.assertAlmostEqual(share, 0.21)
         with self.assertRaises(ValueError):
             stats.limits_of([row(1.0, ok=0)], 1.5)
+
+
+class Blame(unittest.TestCase):
+    """Thread 7 computes, thread 9 loads, anything else is 5."""
+
+    def after(self, *lines):
+        blame = sched_trace.Blame({7}, {9})
+        for cpu, ms, event in lines:
+            name, _, rest = event.partition(" ")
+            sched_trace.feed(blame, f"  x-1  [00{cpu}] d..2. {100 + ms / 1e3:.6f}: sched_{name}: {rest}")
+        return blame
+
+    @staticmethod
+    def switch(previous, state, to):
+        return f"switch prev_comm=a prev_pid={previous} prev_prio=120 prev_state={state} ==> next_comm=b next_pid={to} next_prio=120"
+
+    @staticmethod
+    def wake(pid, cpu):
+        return f"wakeup comm=a pid={pid} prio=120 target_cpu=00{cpu}"
+
+    def test_woken_behind_the_loader(self):
+        blame = self.after((0, 0, self.switch(5, "S", 9)), (1, 1, self.wake(7, 0)), (0, 4, self.switch(9, "R+", 7)))
+        self.assertAlmostEqual(blame.figures()["longest_ms"], 3.0)
+        self.assertEqual(blame.figures()["over_2_ms"], 1)
+
+    def test_switched_out_for_it(self):
+        blame = self.after((0, 0, self.switch(7, "R", 9)), (0, 1.5, self.switch(9, "S", 7)))
+        self.assertAlmostEqual(blame.figures()["longest_ms"], 1.5)
+        self.assertEqual(blame.figures()["over_2_ms"], 0)
+
+    def test_others_and_sleep_are_not_the_loaders(self):
+        for lines in ([(0, 0, self.switch(7, "R", 5)), (0, 4, self.switch(5, "S", 7))],
+                      [(0, 0, self.switch(7, "S", 9)), (0, 4, self.switch(9, "S", 7))],
+                      [(0, 0, self.switch(5, "S", 9)), (1, 1, self.wake(7, 1)), (1, 4, self.switch(5, "S", 7))]):
+            self.assertEqual(self.after(*lines).figures()["waits"], 0, lines)
+
+    def test_short_waits_on_one_batch_add_up(self):
+        lines = [e for i in range(5) for e in ((0, i, self.switch(7, "R", 9)), (0, i + 0.5, self.switch(9, "S", 7)))]
+        self.assertAlmostEqual(self.after(*lines).figures()["most_within_10_ms"], 2.5)
 
 
 if __name__ == "__main__":
