@@ -3,7 +3,7 @@
  * Speed of the matrix product per tier and shape beside what the core can do at most, and of a
  * whole forward pass on random weights.
  *
- *     bench_kernels [peak|gemm|forward|team|all] [TIER] [SECONDS]
+ *     bench_kernels [peak|gemm|forward|team|all] [TIER|all] [SECONDS] [DTYPE]
  *
  * Every dtype of every tier. Peak is a loop of independent instructions of the kind that the
  * product uses, on registers (bench_peak.c), run in turns with what it is compared to, so that both
@@ -278,6 +278,8 @@ int main(int argc, char **argv)
         bool all = strcmp(what, "all") == 0;
         for (int d = 0; d < IFD_DTYPE_COUNT; d++) {
             const enum ifd_dtype dtype = (enum ifd_dtype)d;
+            if (argc > 4 && strcmp(argv[4], dtype_names[d]) != 0)
+                continue;
             if (all || strcmp(what, "peak") == 0) {
                 double peak = 0;
                 for (int r = 0; r < 2000; r++) {

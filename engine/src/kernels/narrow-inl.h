@@ -70,33 +70,72 @@ static void narrow_bf16(const float *x, size_t ldx, size_t n, size_t begin, size
 /* Epilogues -------------------------------------------------------------------------------------
  */
 
+/* What belongs to VEC columns of a product, kept in registers for all rows of a tile. */
+struct narrow_columns {
+    vec bias, b_sum, b_scale;
+};
+
+static inline __attribute__((always_inline)) struct narrow_columns
+narrow_columns_at(const struct ifd_gemm_narrow *g, bool integers, size_t at)
+{
+    const vec bias = vec_load(g->bias + at);
+    return (struct narrow_columns){.bias = bias,
+                                   .b_sum = integers ? vec_load(g->b_sum + at) : bias,
+                                   .b_scale = integers ? vec_load(g->b_scale + at) : bias};
+}
+
 /* Sums of int8 are int32 in the tile's bits; of bf16, floats. */
+static inline __attribute__((always_inline)) vec
+narrow_apply(const struct narrow_columns *columns, bool integers, enum ifd_epilogue epilogue, vec x,
+             vec zero, vec scale, const float *residual, size_t n)
+{
+    if (integers) {
+        x = vec_fma(zero, columns->b_sum, vec_of_ints(x));
+        x = vec_fma(x, vec_mul(scale, columns->b_scale), columns->bias);
+    } else {
+        x = vec_add(x, columns->bias);
+    }
+    return gemm_apply(epilogue, false, x, residual, n);
+}
+
+/* `pair`: 2 VEC columns, else n <= VEC of them. */
+static inline __attribute__((always_inline)) void
+store_narrow_columns(const struct ifd_gemm_narrow *g, bool integers, enum ifd_epilogue epilogue,
+                     bool pair, const float *tile, size_t row, size_t rows, size_t at, size_t n)
+{
+    const struct narrow_columns left = narrow_columns_at(g, integers, at);
+    const struct narrow_columns right = pair ? narrow_columns_at(g, integers, at + VEC) : left;
+    const float *a_zero = g->a.zero + row, *a_scale = g->a.scale + row;
+    const bool adds = epilogue == IFD_EPI_BIAS_RESIDUAL;
+    const size_t ldr = adds ? g->ldr : g->ldc, ldc = g->ldc;
+    float *c = g->c + row * ldc + at;
+    const float *residual = adds ? g->residual + row * ldr + at : c;
+    for (size_t i = 0; i < rows; i++, c += ldc, residual += ldr, tile += NR) {
+        const vec zero = vec_set1(integers ? -a_zero[i] : 0.0f);
+        const vec scale = vec_set1(integers ? a_scale[i] : 1.0f);
+        const vec x =
+            narrow_apply(&left, integers, epilogue, vec_load(tile), zero, scale, residual, n);
+        if (!pair) {
+            vec_store_n(c, x, n);
+            continue;
+        }
+        const vec y = narrow_apply(&right, integers, epilogue, vec_load(tile + VEC), zero, scale,
+                                   residual + VEC, VEC);
+        vec_store(c, x);
+        vec_store(c + VEC, y);
+    }
+}
+
 static inline __attribute__((always_inline)) void
 store_narrow_as(const struct ifd_gemm_narrow *g, bool integers, enum ifd_epilogue epilogue,
                 const float *tile, size_t row, size_t rows, size_t column, size_t columns)
 {
-    for (size_t i = 0; i < rows; i++, row++) {
-        float *c = g->c + row * g->ldc + column;
-        const float *residual =
-            epilogue == IFD_EPI_BIAS_RESIDUAL ? g->residual + row * g->ldr + column : c;
-        const vec zero = vec_set1(integers ? -g->a.zero[row] : 0.0f);
-        const vec scale = vec_set1(integers ? g->a.scale[row] : 1.0f);
-        for (size_t j = 0; j < columns; j += VEC) {
-            const size_t n = columns - j < VEC ? columns - j : VEC, at = column + j;
-            vec x = vec_load(tile + i * NR + j);
-            if (integers) {
-                x = vec_fma(zero, vec_load(g->b_sum + at), vec_of_ints(x));
-                x = vec_fma(x, vec_mul(scale, vec_load(g->b_scale + at)), vec_load(g->bias + at));
-            } else {
-                x = vec_add(x, vec_load(g->bias + at));
-            }
-            x = gemm_apply(epilogue, false, x, residual + j, n);
-            if (n == VEC)
-                vec_store(c + j, x);
-            else
-                vec_store_n(c + j, x, n);
-        }
-    }
+    size_t j = 0;
+    for (; j + 2 * VEC <= columns; j += 2 * VEC)
+        store_narrow_columns(g, integers, epilogue, true, tile + j, row, rows, column + j, VEC);
+    for (; j < columns; j += VEC)
+        store_narrow_columns(g, integers, epilogue, false, tile + j, row, rows, column + j,
+                             columns - j < VEC ? columns - j : VEC);
 }
 
 static inline __attribute__((always_inline)) void
