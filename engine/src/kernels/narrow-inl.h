@@ -18,25 +18,36 @@ static void narrow_int8(const float *x, size_t ldx, size_t n, size_t begin, size
     for (size_t r = begin; r < end; r++) {
         const float *in = x + r * ldx;
         uint8_t *to = (uint8_t *)out->data + r * out->ld;
-        vec low = nothing, high = nothing, bad = nothing; /* bad: NaN from what is not finite */
-        for (size_t i = 0; i < whole; i += VEC) {
-            vec v = vec_mul(vec_load(in + i), vec_load(by + i));
+        /* Two of each, as each is a chain of latencies. bad: NaN from what is not finite. */
+        vec low = nothing, high = nothing, bad = nothing;
+        vec low_2 = nothing, high_2 = nothing, bad_2 = nothing;
+        size_t i = 0;
+        for (; i + 2 * VEC <= n; i += 2 * VEC) {
+            const vec v = vec_mul(vec_load(in + i), vec_load(by + i));
+            const vec u = vec_mul(vec_load(in + i + VEC), vec_load(by + i + VEC));
+            low = vec_min(v, low);
+            high = vec_max(v, high);
+            bad = vec_fma(v, nothing, bad);
+            low_2 = vec_min(u, low_2);
+            high_2 = vec_max(u, high_2);
+            bad_2 = vec_fma(u, nothing, bad_2);
+        }
+        for (; i < n; i += VEC) {
+            const size_t some = n - i < VEC ? n - i : VEC;
+            const vec v = vec_mul(vec_load_n(in + i, some), vec_load_n(by + i, some));
             low = vec_min(v, low);
             high = vec_max(v, high);
             bad = vec_fma(v, nothing, bad);
         }
-        if (tail) {
-            vec v = vec_mul(vec_load_n(in + whole, tail), vec_load_n(by + whole, tail));
-            low = vec_min(v, low);
-            high = vec_max(v, high);
-            bad = vec_fma(v, nothing, bad);
-        }
+        low = vec_min(low, low_2);
+        high = vec_max(high, high_2);
+        bad = vec_add(bad, bad_2);
         const float least = -vec_max_lane(vec_sub(nothing, low)),
                     range = vec_max_lane(high) - least;
         const float inverse = range > 1e-30f ? 255.0f / range : 0.0f;
         const float zero = nearbyintf(-least * inverse);
         const vec steps = vec_set1(inverse), from = vec_set1(zero);
-        for (size_t i = 0; i < whole; i += VEC) {
+        for (i = 0; i < whole; i += VEC) {
             vec v = vec_mul(vec_load(in + i), vec_load(by + i));
             vec_store_u8(to + i, vec_fma(v, steps, from), VEC);
         }

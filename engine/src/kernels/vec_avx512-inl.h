@@ -163,7 +163,10 @@ static inline vec vec_of_ints(vec a)
 static inline void vec_store_u8(uint8_t *p, vec v, size_t n)
 {
     __m512i q = _mm512_max_epi32(_mm512_cvtps_epi32(v), _mm512_setzero_si512());
-    _mm_mask_storeu_epi8(p, lanes(n), _mm512_cvtusepi32_epi8(q));
+    if (n == VEC) /* known at compile time: a masked store takes longer */
+        _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtusepi32_epi8(q));
+    else
+        _mm_mask_storeu_epi8(p, lanes(n), _mm512_cvtusepi32_epi8(q));
 }
 /* To the nearest bf16, ties to even, NaN kept; the first n <= 16 are stored. */
 static inline void vec_store_bf16(uint16_t *p, vec v, size_t n)
