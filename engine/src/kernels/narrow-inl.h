@@ -85,7 +85,8 @@ store_narrow_as(const struct ifd_gemm_narrow *g, bool integers, enum ifd_epilogu
             const size_t n = columns - j < VEC ? columns - j : VEC, at = column + j;
             vec x = vec_load(tile + i * NR + j);
             if (integers) {
-                x = vec_fma(zero, vec_load(g->b_sum + at), vec_of_ints(x));
+                const vec b_sum = vec_load(g->b_sum + at);
+                x = vec_fma(zero, b_sum, TIER_INT8_SUMS(x, b_sum));
                 x = vec_fma(x, vec_mul(scale, vec_load(g->b_scale + at)), vec_load(g->bias + at));
             } else {
                 x = vec_add(x, vec_load(g->bias + at));
