@@ -99,7 +99,7 @@ static void test_refusals(void **state)
     assert_fails(ifd_cpu_choose(NULL, &tier, &err), INFERD_INVALID_ARGUMENT, err, "INFERD_CPU");
     assert_non_null(strstr(err.message, "'fast'"));
     unsetenv("INFERD_CPU");
-    assert_int_equal(tier, IFD_TIER_COUNT); /* untouched */
+    assert_int_equal(tier, IFD_TIER_COUNT);  /* untouched */
     for (int t = 0; t < IFD_TIER_COUNT; t++) /* one of another architecture is never there */
         if (!ifd_cpu_has((enum ifd_tier)t))
             assert_fails(ifd_cpu_choose(ifd_tier_name((enum ifd_tier)t), &tier, &err),
