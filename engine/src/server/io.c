@@ -230,9 +230,9 @@ static void on_async(uv_async_t *async)
 }
 
 /* uv_async_send looks whether a notice is pending with a plain read, which the processor may take
- * before what the caller has just written is visible: it would then find the notice that the thread is
- * acting on, send none, and the thread would not see the write. Hence the fence, on any architecture
- * that delays stores. */
+ * before what the caller has just written is visible: it would then find the notice that the thread
+ * is acting on, send none, and the thread would not see the write. Hence the fence, on any
+ * architecture that delays stores. */
 void ifd_io_notify(struct ifd_io *io)
 {
     atomic_thread_fence(memory_order_seq_cst);
