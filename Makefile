@@ -9,7 +9,7 @@ SCRIPT ?= overhead
 JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-unit test-asan test-tsan test-clang lint format fuzz parity \
+.PHONY: help setup build run test test-unit test-asan test-tsan test-clang test-arm64 lint format fuzz parity \
         bench bench-kernels bench-serving model install clean distclean
 
 help: ## List the verbs
@@ -39,6 +39,10 @@ test-tsan: ## All tests under the thread sanitizer
 test-clang: ## All tests built by clang
 	@scripts/setup.sh build test fuzz
 	@scripts/test-variant.sh clang -DCMAKE_C_COMPILER=clang-14
+
+test-arm64: ## Cross-build for 64-bit ARM and run tests on each of its tiers under qemu-user
+	@scripts/setup.sh build test arm64
+	@scripts/test-arm64.sh
 
 lint: ## House rules, formatting, shell scripts
 	@scripts/setup.sh lint

@@ -9,6 +9,7 @@ declare -A group=(
   [test]="g++ libcmocka-dev python3 curl git binutils"
   [lint]="clang-format-14 shellcheck python3"
   [fuzz]="clang-14 libclang-rt-14-dev llvm-14"
+  [arm64]="gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
   [parity]="unicode-data"
   [python]="python3 python3-venv"
 )

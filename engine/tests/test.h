@@ -7,6 +7,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,6 +17,13 @@
 #include <cmocka.h>
 
 #include "base/err.h"
+
+/* Under qemu-user (scripts/test-arm64.sh says so): a hundred times slower, so fewer sizes, and what
+ * the emulator does not pretend is left out. */
+static inline bool test_emulated(void)
+{
+    return getenv("IFD_TEST_EMULATED") != NULL;
+}
 
 /* A call that must succeed; prints its message otherwise. `err` is the inferd_error that it fills.
  */

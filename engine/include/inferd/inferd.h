@@ -107,7 +107,8 @@ typedef struct inferd_model_options {
     const char *dtype; /* arithmetic of the forward pass: "fp32" (exact), "bf16", "int8"; "auto" or
                         * NULL: int8 */
     const char *tier;  /* CPU instructions: "ref", "avx2", "avxvnni", "avx512", "avx512vnni",
-                        * "avx512bf16", "amx"; NULL = $INFERD_CPU, else the best of this CPU */
+                        * "avx512bf16", "amx", "neon", "neondot", "neoni8mm", "neonbf16";
+                        * NULL = $INFERD_CPU, else the best of this CPU */
     uint32_t max_length; /* tokens per text with [CLS] and [SEP]; 0 = min(128, the model's limit) */
 } inferd_model_options;
 

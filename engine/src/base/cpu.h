@@ -2,10 +2,12 @@
  *
  * cpu.h - what this processor can run, as tiers of instruction sets.
  *
- * A tier is a group of CPUID bits *and* the register state that the operating system saves (XCR0):
- * a CPU with AVX-512 under a kernel that does not save ZMM registers has no AVX-512 tier. AMX also
- * needs the process to ask Linux for the tiles' state; asking which tiers there are does that.
- * Source: Intel SDM vol. 1 ch. 13 and vol. 2 CPUID; Linux Documentation/arch/x86/xstate.rst.
+ * x86-64: a tier is a group of CPUID bits *and* the register state that the operating system saves
+ * (XCR0): a CPU with AVX-512 under a kernel that does not save ZMM registers has no AVX-512 tier.
+ * AMX also needs the process to ask Linux for the tiles' state; asking which tiers there are does
+ * that. ARM64: a tier is a group of Linux's hardware capabilities. Source: Intel SDM vol. 1 ch. 13
+ * and vol. 2 CPUID; Linux Documentation/arch/x86/xstate.rst and
+ * Documentation/arch/arm64/elf_hwcaps.rst.
  * Thread-safe, no allocation.
  */
 #ifndef IFD_BASE_CPU_H
@@ -16,7 +18,8 @@
 
 #include "base/err.h"
 
-/* In order of preference: the best is the last one that a CPU has. */
+/* In order of preference: the best is the last one that a CPU has. A CPU has no tier of another
+ * architecture. */
 enum ifd_tier {
     IFD_TIER_REF,        /* plain C, any machine */
     IFD_TIER_AVX2,       /* AVX2, FMA, F16C; YMM state */
@@ -25,6 +28,10 @@ enum ifd_tier {
     IFD_TIER_AVX512VNNI, /* and AVX-512 VNNI */
     IFD_TIER_AVX512BF16, /* and AVX-512 BF16 */
     IFD_TIER_AMX,        /* and AMX TILE, INT8, BF16; tile state, permitted by Linux */
+    IFD_TIER_NEON,       /* ARM64: Advanced SIMD, which every ARMv8-A has */
+    IFD_TIER_NEONDOT,    /* and FEAT_DotProd */
+    IFD_TIER_NEONI8MM,   /* and FEAT_I8MM */
+    IFD_TIER_NEONBF16,   /* and FEAT_BF16 */
     IFD_TIER_COUNT
 };
 

@@ -28,11 +28,12 @@
         .choices = "auto|fp32|bf16|int8",                                                  \
         .help = "arithmetic of the forward pass; auto is int8, the fastest; fp32 is exact" \
     }
-#define IFD_MODEL_TIER_OPTION                                                                  \
-    {                                                                                          \
-        .kind = IFD_OPTION_STRING, .name = "tier", .value = "TIER", .env = "INFERD_CPU",       \
-        .help = "CPU instructions to use: ref, avx2, avxvnni, avx512, avx512vnni, avx512bf16 " \
-                "or amx; without one, the best of this CPU"                                    \
+#define IFD_MODEL_TIER_OPTION                                                                   \
+    {                                                                                           \
+        .kind = IFD_OPTION_STRING, .name = "tier", .value = "TIER", .env = "INFERD_CPU",        \
+        .help = "CPU instructions to use: ref, avx2, avxvnni, avx512, avx512vnni, avx512bf16, " \
+                "amx; on ARM64 neon, neondot, neoni8mm, neonbf16; without one, the best of "    \
+                "this CPU"                                                                      \
     }
 
 /* The directory: --model, INFERD_MODEL, or the bundled model, which is looked for beside the

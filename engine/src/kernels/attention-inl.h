@@ -10,20 +10,9 @@
  * that text alone.
  */
 
-/* Four keys, four of their elements: 4 x 4 transposed in registers, as sixteen stores of one
- * element each would take as long as the product that reads them. */
-static inline void attention_pack_4x4(const float *k, size_t ldk, float *to)
-{
-    __m128 a = _mm_loadu_ps(k), b = _mm_loadu_ps(k + ldk);
-    __m128 c = _mm_loadu_ps(k + 2 * ldk), d = _mm_loadu_ps(k + 3 * ldk);
-    _MM_TRANSPOSE4_PS(a, b, c, d);
-    _mm_storeu_ps(to, a);
-    _mm_storeu_ps(to + NR, b);
-    _mm_storeu_ps(to + 2 * NR, c);
-    _mm_storeu_ps(to + 3 * NR, d);
-}
-
-/* K^T: column t of the packed matrix is key t. */
+/* K^T: column t of the packed matrix is key t. Four keys and four of their elements at a time are
+ * transposed in registers: sixteen stores of one element each would take as long as the product
+ * that reads them. */
 static void attention_pack_keys(const float *k, size_t ldk, size_t length, size_t d, float *to)
 {
     for (size_t first = 0; first < length; first += NR, to += NR * d) {
@@ -33,7 +22,7 @@ static void attention_pack_keys(const float *k, size_t ldk, size_t length, size_
             const float *from = k + (first + t) * ldk;
             size_t i = 0;
             for (; i + 4 <= d; i += 4)
-                attention_pack_4x4(from + i, ldk, to + i * NR + t);
+                transpose_4x4(from + i, ldk, to + i * NR + t, NR);
             for (; i < d; i++)
                 for (size_t j = 0; j < 4; j++)
                     to[i * NR + t + j] = from[j * ldk + i];

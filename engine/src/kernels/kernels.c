@@ -17,6 +17,9 @@ static const struct ifd_kernels *const tiers[IFD_TIER_COUNT] = {
     [IFD_TIER_AVX512VNNI] = &ifd_kernels_avx512vnni,
     [IFD_TIER_AVX512BF16] = &ifd_kernels_avx512bf16,
     [IFD_TIER_AMX] = &ifd_kernels_amx,
+#elif IFD_KERNELS_ARM64
+    [IFD_TIER_NEON] = &ifd_kernels_neon,         [IFD_TIER_NEONDOT] = &ifd_kernels_neondot,
+    [IFD_TIER_NEONI8MM] = &ifd_kernels_neoni8mm, [IFD_TIER_NEONBF16] = &ifd_kernels_neonbf16,
 #endif
 };
 

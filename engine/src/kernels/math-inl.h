@@ -86,22 +86,3 @@ static inline vec vec_tanh(vec x)
     vec near = vec_fma(vec_mul(a, u), p, a);
     return vec_copysign(vec_if_less(a, vec_set1(0.625f), near, far), x);
 }
-
-/* Sum of 16 lanes in one fixed tree: lane i with i + 8, then + 4, + 2, + 1. */
-static inline float vec_sum(vec v)
-{
-    __m256 a = fold_add(v);
-    __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
-    b = _mm_add_ps(b, _mm_movehl_ps(b, b));
-    b = _mm_add_ss(b, _mm_shuffle_ps(b, b, 1));
-    return _mm_cvtss_f32(b);
-}
-
-static inline float vec_max_lane(vec v)
-{
-    __m256 a = fold_max(v);
-    __m128 b = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
-    b = _mm_max_ps(b, _mm_movehl_ps(b, b));
-    b = _mm_max_ss(b, _mm_shuffle_ps(b, b, 1));
-    return _mm_cvtss_f32(b);
-}

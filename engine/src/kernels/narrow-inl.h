@@ -101,7 +101,7 @@ narrow_apply(const struct narrow_columns *columns, bool integers, enum ifd_epilo
              vec zero, vec scale, const float *residual, size_t n)
 {
     if (integers) {
-        x = vec_fma(zero, columns->b_sum, vec_of_ints(x));
+        x = vec_fma(zero, columns->b_sum, TIER_INT8_SUMS(x, columns->b_sum));
         x = vec_fma(x, vec_mul(scale, columns->b_scale), columns->bias);
     } else {
         x = vec_add(x, columns->bias);

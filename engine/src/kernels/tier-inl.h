@@ -5,7 +5,8 @@
  *   TIER_TABLE, TIER_ID, TIER_NAME     the table, its value of enum ifd_tier and that one's name
  *   TIER_ROWS_FP32, _INT8, _BF16       most rows of a tile, by how many registers a dot leaves free
  *   TIER_DOT_INT8, TIER_DOT_BF16       (a, b, sum): the products of one unit
- *   TIER_MATRIX_UNIT (optional)        a file with its own gemm_int8 and gemm_bf16
+ *   TIER_INT8_SUMS (optional)          (sum, b_sum): sums that the dot left in another form, as
+ * floats TIER_MATRIX_UNIT (optional)        a file with its own gemm_int8 and gemm_bf16
  */
 #include "kernels/tiers.h"
 
@@ -27,6 +28,10 @@
 #define TILE_DOT TIER_DOT_BF16
 #define TILE_ROWS TIER_ROWS_BF16
 #include "kernels/tile-inl.h"
+#endif
+
+#ifndef TIER_INT8_SUMS
+#define TIER_INT8_SUMS(sum, b_sum) vec_of_ints(sum)
 #endif
 
 #include "kernels/gemm-inl.h"

@@ -13,6 +13,11 @@
 #else
 #define IFD_KERNELS_X86 0
 #endif
+#if defined(__aarch64__) && defined(__AARCH64EL__)
+#define IFD_KERNELS_ARM64 1
+#else
+#define IFD_KERNELS_ARM64 0
+#endif
 
 /* Queries that attention takes at a time, so that their scores stay in cache (56 x 512 floats are
  * 112 KiB). Results do not depend on it: each query's row is computed on its own. */
@@ -29,6 +34,11 @@ extern const struct ifd_kernels ifd_kernels_avx512;
 extern const struct ifd_kernels ifd_kernels_avx512vnni;
 extern const struct ifd_kernels ifd_kernels_avx512bf16;
 extern const struct ifd_kernels ifd_kernels_amx;
+#elif IFD_KERNELS_ARM64
+extern const struct ifd_kernels ifd_kernels_neon;
+extern const struct ifd_kernels ifd_kernels_neondot;
+extern const struct ifd_kernels ifd_kernels_neoni8mm;
+extern const struct ifd_kernels ifd_kernels_neonbf16;
 #endif
 
 #endif

@@ -84,7 +84,7 @@ typedef void tile_fn(size_t steps, const ifd_unit *a, size_t lda, const ifd_unit
         ROWS_##rows(ROW_DECLARE) size_t i = 0;                                                    \
         for (; i + 4 <= steps; i += 4) {                                                          \
             for (size_t j = 0; j < next_lines; j++, next += LINE_BYTES)                           \
-                _mm_prefetch((const char *)next, _MM_HINT_T1);                                    \
+                __builtin_prefetch((const void *)next, 0, 2); /* to be read, into L2 */           \
             TILE_STEP(rows, 0)                                                                    \
             TILE_STEP(rows, 1)                                                                    \
             TILE_STEP(rows, 2)                                                                    \

@@ -196,3 +196,5 @@ static inline void vec_store_bf16(uint16_t *p, vec v, size_t n)
     _mm256_storeu_si256((__m256i *)(void *)all, _mm256_permute4x64_epi64(words, 0xD8));
     memcpy(p, all, n * sizeof(*p));
 }
+
+#include "kernels/fold_x86-inl.h"

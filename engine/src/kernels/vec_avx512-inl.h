@@ -178,3 +178,5 @@ static inline void vec_store_bf16(uint16_t *p, vec v, size_t n)
     up = _mm512_mask_mov_epi32(up, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), quiet);
     _mm256_mask_storeu_epi16(p, lanes(n), _mm512_cvtepi32_epi16(_mm512_srli_epi32(up, 16)));
 }
+
+#include "kernels/fold_x86-inl.h"

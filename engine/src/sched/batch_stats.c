@@ -37,14 +37,16 @@ void ifd_batch_stats_began(struct ifd_batch_stats *s, uint64_t now_ns)
 void ifd_batch_stats_ended(struct ifd_batch_stats *s, uint64_t now_ns)
 {
     const uint64_t began = atomic_load_explicit(&s->began_ns, memory_order_relaxed);
+    const uint64_t busy = ifd_counter_get(&s->busy_ns) + (now_ns - began);
     /* cleared first: a reader in between misses a batch for an instant, and never sees it twice */
     atomic_store_explicit(&s->began_ns, 0, memory_order_relaxed);
-    ifd_counter_add(&s->busy_ns, now_ns - began);
+    /* release: with the acquire below, who sees the batch in busy_ns sees it cleared */
+    atomic_store_explicit(&s->busy_ns, busy, memory_order_release);
 }
 
 uint64_t ifd_batch_stats_busy_ns(const struct ifd_batch_stats *s, uint64_t now_ns)
 {
-    const uint64_t busy = ifd_counter_get(&s->busy_ns);
+    const uint64_t busy = atomic_load_explicit(&s->busy_ns, memory_order_acquire);
     const uint64_t began = ifd_counter_get(&s->began_ns);
     return began && now_ns > began ? busy + (now_ns - began) : busy;
 }

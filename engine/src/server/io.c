@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <netdb.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -40,7 +41,7 @@ void ifd_io_job_done(struct ifd_job *job)
     /* Only who finds the list empty wakes the thread. The request may be gone by now, but the
      * thread waits for all that it has outstanding, so `io` is there: see ifd_io_maybe_finish. */
     if (!head)
-        uv_async_send(&io->async);
+        ifd_io_notify(io);
 }
 
 static void take_completed(struct ifd_io *io)
@@ -228,8 +229,13 @@ static void on_async(uv_async_t *async)
         ifd_server_on_notify(io->server);
 }
 
+/* uv_async_send looks whether a notice is pending with a plain read, which the processor may take
+ * before what the caller has just written is visible: it would then find the notice that the thread
+ * is acting on, send none, and the thread would not see the write. Hence the fence, on any
+ * architecture that delays stores. */
 void ifd_io_notify(struct ifd_io *io)
 {
+    atomic_thread_fence(memory_order_seq_cst);
     uv_async_send(&io->async);
 }
 

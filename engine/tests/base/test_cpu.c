@@ -15,6 +15,10 @@ static void test_names(void **state)
     assert_string_equal(ifd_tier_name(IFD_TIER_AVX512VNNI), "avx512vnni");
     assert_string_equal(ifd_tier_name(IFD_TIER_AVX512BF16), "avx512bf16");
     assert_string_equal(ifd_tier_name(IFD_TIER_AMX), "amx");
+    assert_string_equal(ifd_tier_name(IFD_TIER_NEON), "neon");
+    assert_string_equal(ifd_tier_name(IFD_TIER_NEONDOT), "neondot");
+    assert_string_equal(ifd_tier_name(IFD_TIER_NEONI8MM), "neoni8mm");
+    assert_string_equal(ifd_tier_name(IFD_TIER_NEONBF16), "neonbf16");
     assert_string_equal(ifd_tier_name(IFD_TIER_COUNT), "unknown");
 }
 
@@ -29,9 +33,24 @@ static void test_tiers_are_what_the_cpu_has(void **state)
         assert_false(ifd_cpu_has((enum ifd_tier)t));
     if (ifd_cpu_has(IFD_TIER_AVXVNNI) || ifd_cpu_has(IFD_TIER_AVX512))
         assert_true(ifd_cpu_has(IFD_TIER_AVX2));
-    for (int t = IFD_TIER_AVX512VNNI; t < IFD_TIER_COUNT; t++)
+    for (int t = IFD_TIER_AVX512VNNI; t <= IFD_TIER_AMX; t++)
         if (ifd_cpu_has((enum ifd_tier)t))
             assert_true(ifd_cpu_has((enum ifd_tier)(t - 1)));
+    for (int t = IFD_TIER_NEONDOT; t <= IFD_TIER_NEONBF16; t++)
+        if (ifd_cpu_has((enum ifd_tier)t))
+            assert_true(ifd_cpu_has((enum ifd_tier)(t - 1)));
+#if defined(__aarch64__)
+    assert_true(ifd_cpu_has(IFD_TIER_NEON)); /* part of the architecture's base */
+    for (int t = IFD_TIER_AVX2; t <= IFD_TIER_AMX; t++)
+        assert_false(ifd_cpu_has((enum ifd_tier)t));
+#else
+    for (int t = IFD_TIER_NEON; t <= IFD_TIER_NEONBF16; t++)
+        assert_false(ifd_cpu_has((enum ifd_tier)t));
+#endif
+    /* who runs the test on a processor that it knows may say which tier must be the best */
+    const char *best = getenv("IFD_TEST_BEST_TIER");
+    if (best)
+        assert_string_equal(ifd_tier_name(ifd_cpu_best()), best);
 #if defined(__x86_64__)
     /* the compiler's runtime asks the same hardware in its own way */
     __builtin_cpu_init();
@@ -73,15 +92,18 @@ static void test_refusals(void **state)
     inferd_error err;
     enum ifd_tier tier = IFD_TIER_COUNT;
     assert_fails(ifd_cpu_choose("sse2", &tier, &err), INFERD_INVALID_ARGUMENT, err,
-                 "known: ref, avx2, avxvnni, avx512, avx512vnni, avx512bf16, amx");
+                 "known: ref, avx2, avxvnni, avx512, avx512vnni, avx512bf16, amx, neon, neondot, "
+                 "neoni8mm, neonbf16");
     assert_fails(ifd_cpu_choose("AVX2", &tier, &err), INFERD_INVALID_ARGUMENT, err, "'AVX2'");
     setenv("INFERD_CPU", "fast\xFF", 1);
     assert_fails(ifd_cpu_choose(NULL, &tier, &err), INFERD_INVALID_ARGUMENT, err, "INFERD_CPU");
     assert_non_null(strstr(err.message, "'fast'"));
     unsetenv("INFERD_CPU");
-    assert_int_equal(tier, IFD_TIER_COUNT); /* untouched */
-    if (!ifd_cpu_has(IFD_TIER_AVX512))
-        assert_fails(ifd_cpu_choose("avx512", &tier, &err), INFERD_CPU_UNSUPPORTED, err, "lacks");
+    assert_int_equal(tier, IFD_TIER_COUNT);  /* untouched */
+    for (int t = 0; t < IFD_TIER_COUNT; t++) /* one of another architecture is never there */
+        if (!ifd_cpu_has((enum ifd_tier)t))
+            assert_fails(ifd_cpu_choose(ifd_tier_name((enum ifd_tier)t), &tier, &err),
+                         INFERD_CPU_UNSUPPORTED, err, "lacks");
     assert_int_equal(ifd_cpu_choose("nothing", &tier, NULL), INFERD_INVALID_ARGUMENT);
 }
 

@@ -59,6 +59,17 @@ static inline size_t tiers_here(const struct ifd_kernels *out[IFD_TIER_COUNT])
     return n;
 }
 
+/* Those among them that promise the same bits in fp32 and int8: all but `ref`. */
+static inline size_t vector_tiers_here(const struct ifd_kernels *out[IFD_TIER_COUNT])
+{
+    const struct ifd_kernels *all[IFD_TIER_COUNT];
+    size_t n = 0, count = tiers_here(all);
+    for (size_t i = 0; i < count; i++)
+        if (all[i]->tier != IFD_TIER_REF)
+            out[n++] = all[i];
+    return n;
+}
+
 /* n bytes up to a guard page, beginning at a cache line: n is a multiple of 64. */
 static inline struct guarded guarded_bytes(size_t n)
 {

@@ -103,7 +103,8 @@ static void test_sizes(void **state)
     for (size_t t = 0; t < count; t++)
         for (size_t i = 0; i < sizeof(d_list) / sizeof(d_list[0]); i++)
             for (size_t l = 0; l < sizeof(lengths) / sizeof(lengths[0]); l++)
-                check(tiers[t], lengths[l], d_list[i]);
+                if (lengths[l] < 512 || d_list[i] == 32 || !test_emulated())
+                    check(tiers[t], lengths[l], d_list[i]);
 }
 
 static void test_changed_key_is_caught(void **state)
@@ -142,19 +143,21 @@ static void test_nan_reaches_what_reads_it(void **state)
     }
 }
 
-static void test_avx_tiers_agree_bitwise(void **state)
+static void test_vector_tiers_agree_bitwise(void **state)
 {
     (void)state;
-    const struct ifd_kernels *two[2] = {ifd_kernels_get(IFD_TIER_AVX2),
-                                        ifd_kernels_get(IFD_TIER_AVX512)};
-    if (!ifd_cpu_has(IFD_TIER_AVX512) || !two[0] || !two[1])
+    const struct ifd_kernels *tiers[IFD_TIER_COUNT];
+    size_t count = vector_tiers_here(tiers);
+    if (count < 2)
         skip();
     static float o[2][70 * 48];
     for (size_t length = 1; length <= 70; length += 3) {
         struct head h = head_new(length, 48, length);
-        for (int t = 0; t < 2; t++)
-            run(two[t], &h, length, o[t], 48);
-        assert_memory_equal(o[0], o[1], length * 48 * sizeof(float));
+        run(tiers[0], &h, length, o[0], 48);
+        for (size_t t = 1; t < count; t++) {
+            run(tiers[t], &h, length, o[1], 48);
+            assert_memory_equal(o[0], o[1], length * 48 * sizeof(float));
+        }
         head_free(&h);
     }
 }
@@ -165,7 +168,7 @@ int main(void)
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_changed_key_is_caught),
         cmocka_unit_test(test_nan_reaches_what_reads_it),
-        cmocka_unit_test(test_avx_tiers_agree_bitwise),
+        cmocka_unit_test(test_vector_tiers_agree_bitwise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -237,6 +237,9 @@ static void test_int8_sums_are_exact(void **state)
             for (size_t n = 0; n < d[1]; n++) {
                 p.b_scale.data[n] = 1;
                 p.bias.data[n] = 0;
+                p.b_sum.data[n] = 0;
+                for (size_t k = 0; k < d[2]; k++)
+                    p.b_sum.data[n] += (float)element_b(&p, n, k);
             }
             run_all(&p);
             for (size_t m = 0; m < d[0]; m++) {

@@ -262,8 +262,9 @@ static void the_process(void **state)
     struct ifd_process_stats p;
     ifd_process_stats_read(&p);
     assert_true(p.cpu_seconds >= 0.0 && p.cpu_seconds < 3600.0);
-    assert_true(p.resident_bytes > 65536.0 && p.virtual_bytes >= p.resident_bytes);
-    assert_true(p.open_fds >= 3.0 && p.threads >= 1.0);
+    assert_true(p.resident_bytes > 65536.0 && p.open_fds >= 3.0);
+    if (!test_emulated()) /* qemu's /proc/self/stat has few fields */
+        assert_true(p.virtual_bytes >= p.resident_bytes && p.threads >= 1.0);
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     assert_true(p.start_seconds > (double)now.tv_sec - 3600.0 &&
