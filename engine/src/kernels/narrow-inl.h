@@ -70,32 +70,48 @@ static void narrow_bf16(const float *x, size_t ldx, size_t n, size_t begin, size
 /* Epilogues -------------------------------------------------------------------------------------
  */
 
-/* Sums of int8 are int32 in the tile's bits; of bf16, floats. */
+/* Sums of int8 are int32 in the tile's bits; of bf16, floats. Column by column of vectors, so that
+ * what belongs to the columns stays in registers. `whole`: all VEC columns. */
+static inline __attribute__((always_inline)) void
+store_narrow_column(const struct ifd_gemm_narrow *g, bool integers, enum ifd_epilogue epilogue,
+                    bool whole, const float *tile, size_t row, size_t rows, size_t at, size_t n)
+{
+    const vec bias = vec_load(g->bias + at);
+    const vec b_sum = integers ? vec_load(g->b_sum + at) : bias;
+    const vec b_scale = integers ? vec_load(g->b_scale + at) : bias;
+    const float *a_zero = g->a.zero + row, *a_scale = g->a.scale + row;
+    const float *residual =
+        epilogue == IFD_EPI_BIAS_RESIDUAL ? g->residual + row * g->ldr + at : NULL;
+    const size_t ldr = g->ldr, ldc = g->ldc;
+    float *c = g->c + row * ldc + at;
+    for (size_t i = 0; i < rows; i++, c += ldc, tile += NR) {
+        vec x = vec_load(tile);
+        if (integers) {
+            x = vec_fma(vec_set1(-a_zero[i]), b_sum, vec_of_ints(x));
+            x = vec_fma(x, vec_mul(vec_set1(a_scale[i]), b_scale), bias);
+        } else {
+            x = vec_add(x, bias);
+        }
+        x = gemm_apply(epilogue, false, x, residual, whole ? VEC : n);
+        if (epilogue == IFD_EPI_BIAS_RESIDUAL)
+            residual += ldr;
+        if (whole)
+            vec_store(c, x);
+        else
+            vec_store_n(c, x, n);
+    }
+}
+
 static inline __attribute__((always_inline)) void
 store_narrow_as(const struct ifd_gemm_narrow *g, bool integers, enum ifd_epilogue epilogue,
                 const float *tile, size_t row, size_t rows, size_t column, size_t columns)
 {
-    for (size_t i = 0; i < rows; i++, row++) {
-        float *c = g->c + row * g->ldc + column;
-        const float *residual =
-            epilogue == IFD_EPI_BIAS_RESIDUAL ? g->residual + row * g->ldr + column : c;
-        const vec zero = vec_set1(integers ? -g->a.zero[row] : 0.0f);
-        const vec scale = vec_set1(integers ? g->a.scale[row] : 1.0f);
-        for (size_t j = 0; j < columns; j += VEC) {
-            const size_t n = columns - j < VEC ? columns - j : VEC, at = column + j;
-            vec x = vec_load(tile + i * NR + j);
-            if (integers) {
-                x = vec_fma(zero, vec_load(g->b_sum + at), vec_of_ints(x));
-                x = vec_fma(x, vec_mul(scale, vec_load(g->b_scale + at)), vec_load(g->bias + at));
-            } else {
-                x = vec_add(x, vec_load(g->bias + at));
-            }
-            x = gemm_apply(epilogue, false, x, residual + j, n);
-            if (n == VEC)
-                vec_store(c + j, x);
-            else
-                vec_store_n(c + j, x, n);
-        }
+    for (size_t j = 0; j < columns; j += VEC) {
+        const size_t n = columns - j;
+        if (n >= VEC)
+            store_narrow_column(g, integers, epilogue, true, tile + j, row, rows, column + j, VEC);
+        else
+            store_narrow_column(g, integers, epilogue, false, tile + j, row, rows, column + j, n);
     }
 }
 
