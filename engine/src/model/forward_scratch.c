@@ -56,7 +56,8 @@ static bool allocate_lane(struct ifd_scratch *s, struct ifd_lane *lane)
     lane->ffn = floats(s, s->rows_max, s->ld_f);
     lane->work = floats(s, 1, work);
     return lane->x && lane->qkv && lane->context && lane->ffn && lane->work &&
-           narrow_rows(s, w->hidden, &lane->narrow_h) && narrow_rows(s, w->ffn_slice, &lane->narrow_f) &&
+           narrow_rows(s, w->hidden, &lane->narrow_h) &&
+           narrow_rows(s, w->ffn_slice, &lane->narrow_f) &&
            narrow_rows(s, w->hidden, &lane->narrow_first);
 }
 

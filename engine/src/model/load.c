@@ -232,11 +232,10 @@ static inferd_status load_ffn2(const struct loader *l, uint32_t layer, inferd_er
     const struct ifd_weights *w = l->w;
     const struct ifd_linear *to = w->layer[layer].ffn2;
     const struct source gelu = {.gelu = true};
-    struct matrix m = {.slot = {find_slot(l, IFD_PART_FFN2, layer, false)},
-                       .rows = w->hidden,
-                       .columns = w->ffn};
-    inferd_status st = read_floats(l, find_slot(l, IFD_PART_FFN2, layer, true), 0, w->hidden,
-                                   to->bias, err);
+    struct matrix m = {
+        .slot = {find_slot(l, IFD_PART_FFN2, layer, false)}, .rows = w->hidden, .columns = w->ffn};
+    inferd_status st =
+        read_floats(l, find_slot(l, IFD_PART_FFN2, layer, true), 0, w->hidden, to->bias, err);
     for (uint32_t s = 0; s < w->ffn_slices && !st; s++) {
         m.column = (size_t)s * w->ffn_slice;
         st = load_matrix(l, &m, &to[s], &gelu, err);

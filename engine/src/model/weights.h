@@ -49,7 +49,7 @@ struct ifd_layer {
     /* F -> H, cut over F: slice s takes inputs from s * ffn_slice on, and x W^T + b is the sum over
      * the slices. Only slice 0 has a bias that is not zero. */
     struct ifd_linear *ffn2; /* [ffn_slices] */
-    struct ifd_norm norm2;  /* after the feed-forward */
+    struct ifd_norm norm2;   /* after the feed-forward */
 };
 
 #define IFD_FFN_SLICE 768u
