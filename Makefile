@@ -9,8 +9,8 @@ SCRIPT ?= overhead
 JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-unit test-asan test-tsan test-clang test-arm64 lint format fuzz parity \
-        bench bench-kernels bench-serving model install clean distclean
+.PHONY: help setup build run test test-asan test-tsan test-clang test-arm64 lint format fuzz parity \
+        bench bench-kernels bench-pass bench-serving model install clean distclean
 
 help: ## List the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,11 @@ bench-kernels: ## GOP/s per shape, dtype and tier beside this core's measured pe
 	@scripts/setup.sh build test
 	@scripts/build.sh $(BUILD) -DIFD_TESTS=ON
 	@$(BUILD)/bench/bench_kernels
+
+bench-pass: ## A forward pass by steps, share of peak, lengths and two cores (ARGS="steps amx int8")
+	@scripts/setup.sh build test
+	@scripts/build.sh $(BUILD) -DIFD_TESTS=ON
+	@$(BUILD)/bench/bench_pass $(ARGS)
 
 bench-serving: build ## The server under load: SCRIPT=overhead, overload, fairness, swap, drain, ...
 	@scripts/bench-serving.sh $(SCRIPT) $(ARGS)

@@ -44,15 +44,13 @@ LOOP_DEFINE(bf16_512, "avx512f,avx512bf16", __m512, _mm512_set1_ps, ZERO_512, BF
 #define AMX_ISA "amx-tile,amx-int8,amx-bf16"
 __attribute__((target(AMX_ISA))) static void tiles_begin(void)
 {
-    struct {
+    static const struct { /* constant, see amx_begin in kernels/amx-inl.h */
         unsigned char palette, start_row, reserved[14];
         unsigned short row_bytes[16];
         unsigned char rows[16];
-    } config = {.palette = 1};
-    for (int t = 0; t < 8; t++) {
-        config.row_bytes[t] = 64;
-        config.rows[t] = 16;
-    }
+    } config = {.palette = 1,
+                .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64},
+                .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
     _tile_loadconfig(&config);
     _tile_zero(4);
     _tile_zero(6);

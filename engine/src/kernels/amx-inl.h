@@ -37,15 +37,16 @@ typedef void amx_block_fn(const struct amx_block *block, struct amx_between *bet
 /* Palette 1 with eight tiles of 16 rows x 64 bytes; layout of LDTILECFG's operand. */
 static void amx_begin(void)
 {
-    struct {
+    /* A constant: gcc's _tile_loadconfig says that it reads the first eight bytes only, so stores
+     * to the rest could be left out as dead. */
+    static const struct {
         uint8_t palette, start_row, reserved[14];
         uint16_t row_bytes[16];
         uint8_t rows[16];
-    } config = {.palette = 1};
-    for (int t = 0; t < 8; t++) {
-        config.row_bytes[t] = AMX_STEP_BYTES;
-        config.rows[t] = AMX_TILE_ROWS;
-    }
+    } config = {.palette = 1,
+                .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64},
+                .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
+    _Static_assert(AMX_STEP_BYTES == 64 && AMX_TILE_ROWS == 16, "the tiles of amx_block-inl.h");
     _tile_loadconfig(&config);
 }
 

@@ -168,6 +168,18 @@ static inline void vec_store_u8(uint8_t *p, vec v, size_t n)
     else
         _mm_mask_storeu_epi8(p, lanes(n), _mm512_cvtusepi32_epi8(q));
 }
+/* The same of 64 numbers: packed with saturation in each 128-bit lane, then the lanes' groups of
+ * four bytes put in order. */
+static inline void vec_store_4_u8(uint8_t *p, vec a, vec b, vec c, vec d)
+{
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i low = _mm512_packs_epi32(_mm512_cvtps_epi32(a), _mm512_cvtps_epi32(b));
+    const __m512i high = _mm512_packs_epi32(_mm512_cvtps_epi32(c), _mm512_cvtps_epi32(d));
+    const __m512i bytes = _mm512_packus_epi16(low, high);
+    _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, bytes));
+}
+#define VEC_STORE_4_U8(p, a, b, c, d) vec_store_4_u8((p), (a), (b), (c), (d));
+
 /* To the nearest bf16, ties to even, NaN kept; the first n <= 16 are stored. */
 static inline void vec_store_bf16(uint16_t *p, vec v, size_t n)
 {

@@ -20,6 +20,8 @@
 /* A member's own share is worth having from this many tokens on: below, reading all weights in
  * every member costs more than sharing the steps. */
 #define APART_TOKENS_MIN 48u
+/* Query, key and value that are computed at a time at most: 192 KiB, a tenth of an L2. */
+#define QKV_FLOATS ((size_t)48 * 1024)
 /* The texts of one chunk: text i has tokens offsets[i] .. offsets[i + 1], counted from offsets[0]
  * in the lane's buffers. */
 struct chunk {
@@ -29,7 +31,7 @@ struct chunk {
     size_t text_first; /* in the batch: index of its row in first_x and first_context */
 };
 
-/* y[rows] = epilogue(x[rows] W^T + b); residual has y's stride. */
+/* y[rows] = epilogue(x[rows] W^T + b), all outputs; residual has y's stride. */
 static void linear(struct ifd_lane *lane, const struct ifd_linear *l, enum ifd_epilogue epilogue,
                    size_t rows, const float *x, size_t ldx, const struct ifd_narrow *narrow,
                    const float *residual, float *y, size_t ldy)
@@ -42,7 +44,8 @@ static void linear(struct ifd_lane *lane, const struct ifd_linear *l, enum ifd_e
                                   .narrow = narrow,
                                   .residual = residual,
                                   .y = y,
-                                  .ldy = ldy};
+                                  .ldy = ldy,
+                                  .end = l->n};
     ifd_step_product(lane, &p);
 }
 
@@ -83,9 +86,12 @@ static void embed(struct ifd_lane *lane, const struct chunk *c)
 
 /* ---- attention ---- */
 
+/* Query, key and value of heads [head, head + heads) of a chunk's tokens are at a time in
+ * lane->qkv: [tokens][heads * d queries | keys | values], rows ld apart. */
 struct attention_step {
     struct ifd_lane *lane;
     const struct chunk *chunk;
+    size_t head, heads, ld;
     bool first_only;
 };
 
@@ -96,38 +102,86 @@ static void attention_member(void *arg, unsigned member, unsigned members)
     const struct ifd_lane *lane = step->lane;
     const struct ifd_scratch *s = lane->scratch;
     const struct chunk *c = step->chunk;
-    const size_t hidden = s->w->hidden, d = hidden / s->w->heads;
+    const size_t d = s->w->hidden / s->w->heads, width = step->heads * d;
     const float scale = 1.0f / sqrtf((float)d);
     float *work = lane->shared ? s->lane[member].work : lane->work;
     size_t begin, end;
-    ifd_step_part(s->w->heads * c->texts, member, members, &begin, &end);
+    ifd_step_part(step->heads * c->texts, member, members, &begin, &end);
     for (size_t unit = begin; unit < end; unit++) {
-        size_t text = unit % c->texts, column = unit / c->texts * d;
+        size_t text = unit % c->texts, within = unit / c->texts * d;
+        size_t column = step->head * d + within;
         size_t row = c->offsets[text] - c->offsets[0];
         size_t length = c->offsets[text + 1] - c->offsets[text];
-        const float *qkv = lane->qkv + row * s->ld_qkv + column;
+        const float *qkv = lane->qkv + row * step->ld + within;
         const float *q = qkv;
         float *o = lane->context + row * s->ld_h + column;
-        size_t ldq = s->ld_qkv, rows = length;
+        size_t ldq = step->ld, rows = length;
         if (step->first_only) {
             q = lane->context + text * s->ld_h + column;
             o = s->first_context + (c->text_first + text) * s->ld_h + column;
             ldq = s->ld_h;
             rows = 1;
         }
-        s->w->kernels->attention_f32(q, ldq, qkv + hidden, s->ld_qkv, qkv + 2 * hidden, s->ld_qkv,
-                                     rows, length, d, scale, o, s->ld_h, work);
+        s->w->kernels->attention_f32(q, ldq, qkv + width, step->ld, qkv + 2 * width, step->ld, rows,
+                                     length, d, scale, o, s->ld_h, work);
     }
 }
 
-static void attention(struct ifd_lane *lane, const struct chunk *c, bool first_only)
+/* Heads whose query, key and value are computed and used before those of the next heads, so that
+ * they stay in L2. All of them where a group would not be whole panels, and with a team, where each
+ * group has its barriers. */
+static size_t heads_at_once(const struct ifd_lane *lane, size_t tokens)
 {
+    const struct ifd_weights *w = lane->scratch->w;
+    const size_t d = w->hidden / w->heads, nr = w->kernels->nr;
+    const size_t fit = QKV_FLOATS / (3 * d * tokens);
+    if (lane->shared || w->hidden % nr || fit >= w->heads)
+        return w->heads;
+    for (size_t heads = fit > 0 ? fit : 1; heads < w->heads; heads++)
+        if (heads * d % nr == 0 && w->heads % heads == 0)
+            return heads;
+    return w->heads;
+}
+
+/* The projections and attention of every head. With first_only there are queries of first tokens
+ * alone, which are in context already. */
+static void attention(struct ifd_lane *lane, const struct ifd_linear *l, const struct chunk *c,
+                      bool first_only)
+{
+    const struct ifd_scratch *s = lane->scratch;
+    const size_t hidden = s->w->hidden, d = hidden / s->w->heads, nr = s->w->kernels->nr;
     struct attention_step step = {.lane = lane, .chunk = c, .first_only = first_only};
-    if (lane->shared)
-        ifd_team_run(lane->scratch->team, attention_member, &step);
-    else
-        attention_member(&step, 0, 1);
-    ifd_step_pause(lane);
+    step.heads = heads_at_once(lane, c->tokens);
+    step.ld = ifd_row_stride(3 * step.heads * d);
+    struct ifd_product p = {.l = l,
+                            .epilogue = IFD_EPI_BIAS,
+                            .rows = c->tokens,
+                            .x = lane->x,
+                            .ldx = s->ld_h,
+                            .narrow = &lane->narrow_h,
+                            .ldy = step.ld};
+    for (; step.head < s->w->heads; step.head += step.heads) {
+        if (step.heads == s->w->heads) {
+            /* From the panel that holds the first key: the queries of other tokens that come with
+             * it are not read. */
+            p.begin = first_only ? hidden - hidden % nr : 0;
+            p.end = 3 * hidden;
+            p.y = lane->qkv + p.begin;
+            ifd_step_product(lane, &p);
+        } else {
+            for (size_t part = first_only; part < 3; part++) {
+                p.begin = part * hidden + step.head * d;
+                p.end = p.begin + step.heads * d;
+                p.y = lane->qkv + part * step.heads * d;
+                ifd_step_product(lane, &p);
+            }
+        }
+        if (lane->shared)
+            ifd_team_run(s->team, attention_member, &step);
+        else
+            attention_member(&step, 0, 1);
+        ifd_step_pause(lane);
+    }
 }
 
 /* ---- layers ---- */
@@ -144,18 +198,30 @@ static void layer_rows(struct ifd_lane *lane, const struct ifd_layer *l, size_t 
     ifd_step_narrow(lane, context, s->ld_h, rows, &l->out, h);
     linear(lane, &l->out, IFD_EPI_BIAS_RESIDUAL, rows, context, s->ld_h, h, residual, x, s->ld_h);
     ifd_step_norm(lane, &l->norm1, x, rows, &l->ffn1, h);
-    linear(lane, &l->ffn1, IFD_EPI_BIAS_GELU, rows, x, s->ld_h, h, NULL, lane->ffn, s->ld_f);
-    ifd_step_narrow(lane, lane->ffn, s->ld_f, rows, &l->ffn2, f);
-    linear(lane, &l->ffn2, IFD_EPI_BIAS_RESIDUAL, rows, lane->ffn, s->ld_f, f, x, x, s->ld_h);
+    for (uint32_t i = 0; i < s->w->ffn_slices; i++) {
+        const struct ifd_linear *ffn2 = &l->ffn2[i];
+        const struct ifd_product ffn1 = {.l = &l->ffn1,
+                                         .epilogue = IFD_EPI_BIAS_GELU,
+                                         .rows = rows,
+                                         .x = x,
+                                         .ldx = s->ld_h,
+                                         .narrow = h,
+                                         .y = lane->ffn,
+                                         .ldy = s->ld_f,
+                                         .begin = (size_t)i * s->w->ffn_slice,
+                                         .end = (size_t)i * s->w->ffn_slice + ffn2->k};
+        ifd_step_product(lane, &ffn1);
+        ifd_step_narrow(lane, lane->ffn, s->ld_f, rows, ffn2, f);
+        /* x of slice 0 is the residual, of the others the sum so far; fp32 has one slice, so ffn1
+         * reads x unchanged there */
+        linear(lane, ffn2, IFD_EPI_BIAS_RESIDUAL, rows, lane->ffn, s->ld_f, f, x, x, s->ld_h);
+    }
     ifd_step_norm(lane, &l->norm2, x, rows, next, h);
 }
 
 static void layer_full(struct ifd_lane *lane, const struct ifd_layer *l, const struct chunk *c)
 {
-    const struct ifd_scratch *s = lane->scratch;
-    linear(lane, &l->qkv, IFD_EPI_BIAS, c->tokens, lane->x, s->ld_h, &lane->narrow_h, NULL,
-           lane->qkv, s->ld_qkv);
-    attention(lane, c, false);
+    attention(lane, &l->qkv, c, false);
     layer_rows(lane, l, c->tokens, lane->context, lane->x, lane->x);
 }
 
@@ -167,37 +233,24 @@ static void gather_first(const struct ifd_lane *lane, const struct chunk *c)
                lane->x + (c->offsets[t] - c->offsets[0]) * s->ld_h, s->w->hidden * sizeof(float));
 }
 
-/* Up to attention: keys and values of all tokens, queries of the first ones. H need not be a
- * multiple of nr: the panel that holds column H is computed from both sides, and the queries of
- * other tokens that come with it are not read. */
+/* Up to attention: keys and values of all tokens, queries of the first ones. */
 static void layer_first(struct ifd_lane *lane, const struct ifd_layer *l, const struct chunk *c)
 {
     const struct ifd_scratch *s = lane->scratch;
-    const size_t hidden = s->w->hidden, nr = s->w->kernels->nr;
     const float *first = s->first_x + c->text_first * s->ld_h;
     gather_first(lane, c);
     ifd_step_narrow(lane, first, s->ld_h, c->texts, &l->qkv, &lane->narrow_first);
-    struct ifd_product p = {.l = &l->qkv,
-                            .epilogue = IFD_EPI_BIAS,
-                            .rows = c->texts,
-                            .x = first,
-                            .ldx = s->ld_h,
-                            .narrow = &lane->narrow_first,
-                            .y = lane->context,
-                            .ldy = s->ld_h,
-                            .n = hidden, /* of 3 H: the panels are those of the whole */
-                            .panel_end = ifd_ceil_div(hidden, nr)};
-    ifd_step_product(lane, &p);
-    p.rows = c->tokens;
-    p.x = lane->x;
-    p.narrow = &lane->narrow_h;
-    p.y = lane->qkv;
-    p.ldy = s->ld_qkv;
-    p.n = 3 * hidden;
-    p.panel_begin = hidden / nr;
-    p.panel_end = ifd_ceil_div(3 * hidden, nr);
-    ifd_step_product(lane, &p);
-    attention(lane, c, true);
+    const struct ifd_product queries = {.l = &l->qkv,
+                                        .epilogue = IFD_EPI_BIAS,
+                                        .rows = c->texts,
+                                        .x = first,
+                                        .ldx = s->ld_h,
+                                        .narrow = &lane->narrow_first,
+                                        .y = lane->context,
+                                        .ldy = s->ld_h,
+                                        .end = s->w->hidden};
+    ifd_step_product(lane, &queries);
+    attention(lane, &l->qkv, c, true);
 }
 
 static bool first_only(const struct ifd_scratch *s)

@@ -6,8 +6,7 @@
 
 #include "base/mem.h"
 
-/* n floats rounded up to an odd number of cache lines; 0 on overflow. */
-static size_t stride(size_t n)
+size_t ifd_row_stride(size_t n)
 {
     const size_t line = IFD_CACHE_LINE / sizeof(float);
     return n > SIZE_MAX / 8 ? 0 : ((n + line - 1) / line | 1u) * line;
@@ -30,7 +29,7 @@ static bool narrow_rows(struct ifd_scratch *s, size_t n, struct ifd_narrow *out)
     if (s->w->dtype == IFD_DTYPE_FP32)
         return true;
     size_t rows = s->rows_max < IFD_NARROW_ROWS_MIN ? IFD_NARROW_ROWS_MIN : s->rows_max;
-    size_t row_floats = stride(ifd_narrow_row_bytes(s->w->dtype, n) / sizeof(float));
+    size_t row_floats = ifd_row_stride(ifd_narrow_row_bytes(s->w->dtype, n) / sizeof(float));
     out->ld = row_floats * sizeof(float);
     out->data = floats(s, rows, row_floats);
     out->scale = floats(s, 1, rows);
@@ -57,7 +56,8 @@ static bool allocate_lane(struct ifd_scratch *s, struct ifd_lane *lane)
     lane->ffn = floats(s, s->rows_max, s->ld_f);
     lane->work = floats(s, 1, work);
     return lane->x && lane->qkv && lane->context && lane->ffn && lane->work &&
-           narrow_rows(s, w->hidden, &lane->narrow_h) && narrow_rows(s, w->ffn, &lane->narrow_f) &&
+           narrow_rows(s, w->hidden, &lane->narrow_h) &&
+           narrow_rows(s, w->ffn_slice, &lane->narrow_f) &&
            narrow_rows(s, w->hidden, &lane->narrow_first);
 }
 
@@ -78,9 +78,9 @@ inferd_status ifd_scratch_create(const struct ifd_weights *w, size_t tokens_max,
     s->texts_max = texts_max;
     size_t rows = w->positions > IFD_CHUNK_TOKENS ? w->positions : IFD_CHUNK_TOKENS;
     s->rows_max = rows < tokens_max ? rows : tokens_max;
-    s->ld_h = stride(w->hidden);
-    s->ld_qkv = stride(3 * (size_t)w->hidden);
-    s->ld_f = stride(w->ffn);
+    s->ld_h = ifd_row_stride(w->hidden);
+    s->ld_qkv = ifd_row_stride(3 * (size_t)w->hidden);
+    s->ld_f = ifd_row_stride(w->ffn_slice);
     s->lane = ifd_zalloc_array(s->members, sizeof(*s->lane));
     s->share = ifd_zalloc_array((size_t)s->members + 1, sizeof(*s->share));
     s->first_x = floats(s, texts_max, s->ld_h);

@@ -7,11 +7,11 @@
  * member runs its own texts in its own lane, or all members share each step of lane 0.
  *
  *   lane:   x [rows][ld_h]   hidden states          qkv [rows][ld_qkv]  query | key | value
- *           context [rows][ld_h] attention's output  ffn [rows][ld_f]    inside the feed-forward
- *           work             attention's panels, per member
- *           narrow_h, narrow_f, narrow_first: rows of x or context, of ffn, and of first tokens as
- *           products take them in a narrow dtype (not there in fp32)
- *   batch:  first_x, first_context [texts][ld_h]: the rows that the classifier will read
+ *           context [rows][ld_h] attention's output  ffn [rows][ld_f]    a slice inside the
+ * feed-forward work             attention's panels, per member narrow_h, narrow_f, narrow_first:
+ * rows of x or context, of ffn, and of first tokens as products take them in a narrow dtype (not
+ * there in fp32) batch:  first_x, first_context [texts][ld_h]: the rows that the classifier will
+ * read
  *
  * Row strides are an odd number of cache lines: a tile reads one column of many rows at a time, and
  * strides such as 3072 or 4096 bytes would put these into very few sets of L1.
@@ -24,6 +24,9 @@
 /* Tokens that are taken through all layers together. Few enough for a chunk's activations to stay
  * in a 2 MiB L2, enough that weights are read rarely; docs/forward.md has the measurements. */
 #define IFD_CHUNK_TOKENS 192u
+
+/* n floats rounded up to an odd number of cache lines; 0 on overflow. */
+size_t ifd_row_stride(size_t n);
 
 struct ifd_lane {
     struct ifd_scratch *scratch;

@@ -30,7 +30,7 @@ struct product_step {
     enum ifd_dtype dtype;
     struct ifd_gemm_f32 f32;
     struct ifd_gemm_narrow narrow;
-    size_t rows, panel_begin, panel_end;
+    size_t rows, panels;
     bool by_rows;
 };
 
@@ -57,23 +57,23 @@ static void product_member(void *arg, unsigned member, unsigned members)
     size_t begin, end;
     if (s->by_rows) {
         ifd_step_part(s->rows, member, members, &begin, &end);
-        product_run(s, begin, end, s->panel_begin, s->panel_end);
+        product_run(s, begin, end, 0, s->panels);
         return;
     }
-    ifd_step_part(s->panel_end - s->panel_begin, member, members, &begin, &end);
-    product_run(s, 0, s->rows, s->panel_begin + begin, s->panel_begin + end);
+    ifd_step_part(s->panels, member, members, &begin, &end);
+    product_run(s, 0, s->rows, begin, end);
 }
 
 /* One thread: a product that takes long pauses after every few panels. The cut is by columns, of
  * which each is computed alone, so no bit changes. */
 static void product_alone(const struct ifd_lane *lane, const struct product_step *s, size_t k)
 {
-    size_t panels = s->panel_end - s->panel_begin, step = panels;
+    size_t panels = s->panels, step = panels;
     if (pauses(lane))
         step = 1 + PAUSE_MULTIPLY_ADDS / (s->rows * k * s->kernels->nr);
     for (size_t i = 0; i < panels; i += step) {
         size_t most = panels - i < step ? panels - i : step;
-        product_run(s, 0, s->rows, s->panel_begin + i, s->panel_begin + i + most);
+        product_run(s, 0, s->rows, i, i + most);
         ifd_step_pause(lane);
     }
 }
@@ -83,23 +83,22 @@ void ifd_step_product(struct ifd_lane *lane, const struct ifd_product *p)
     const struct ifd_scratch *scratch = lane->scratch;
     const struct ifd_kernels *kernels = scratch->w->kernels;
     const struct ifd_linear *l = p->l;
-    size_t n = p->panel_end ? p->n : l->n;
-    struct product_step s = {.kernels = kernels,
-                             .dtype = l->dtype,
-                             .rows = p->rows,
-                             .panel_begin = p->panel_begin,
-                             .panel_end =
-                                 p->panel_end ? p->panel_end : ifd_ceil_div(l->n, kernels->nr)};
+    const size_t n = p->end - p->begin, panels = ifd_ceil_div(n, kernels->nr);
+    const size_t skipped = ifd_packed_bytes(l->dtype, p->begin, l->k, kernels->nr);
+    const void *packed = (const char *)l->packed + skipped;
+    struct product_step s = {
+        .kernels = kernels, .dtype = l->dtype, .rows = p->rows, .panels = panels};
+    IFD_ASSERT(p->begin % kernels->nr == 0 && p->end <= l->n);
     if (l->dtype == IFD_DTYPE_FP32)
         s.f32 = (struct ifd_gemm_f32){.m = p->rows,
                                       .n = n,
                                       .k = l->k,
                                       .a = p->x,
                                       .lda = p->ldx,
-                                      .b = l->packed,
+                                      .b = packed,
                                       .c = p->y,
                                       .ldc = p->ldy,
-                                      .bias = l->bias,
+                                      .bias = l->bias + p->begin,
                                       .residual = p->residual,
                                       .ldr = p->ldy,
                                       .epilogue = p->epilogue};
@@ -108,21 +107,23 @@ void ifd_step_product(struct ifd_lane *lane, const struct ifd_product *p)
                                             .n = n,
                                             .k = l->k,
                                             .a = *p->narrow,
-                                            .b = l->packed,
-                                            .b_scale = l->scale,
-                                            .b_sum = l->sum,
-                                            .bias = l->bias,
+                                            .b = packed,
+                                            .bias = l->bias + p->begin,
                                             .c = p->y,
                                             .ldc = p->ldy,
                                             .residual = p->residual,
                                             .ldr = p->ldy,
                                             .epilogue = p->epilogue};
+    if (l->dtype == IFD_DTYPE_INT8) {
+        s.narrow.b_scale = l->scale + p->begin;
+        s.narrow.b_sum = l->sum + p->begin;
+    }
     if (!lane->shared) {
         product_alone(lane, &s, l->k);
         return;
     }
     /* Tiles that the busiest member computes, by panels (weights are read once) or by rows. */
-    size_t members = scratch->members, panels = s.panel_end - s.panel_begin;
+    const size_t members = scratch->members;
     size_t mr = l->dtype == IFD_DTYPE_FP32 ? kernels->mr : kernels->mr_narrow;
     size_t tiles = ifd_ceil_div(p->rows, mr);
     s.by_rows = panels * ifd_ceil_div(tiles, members) < ifd_ceil_div(panels, members) * tiles;

@@ -38,8 +38,8 @@ struct ifd_product {
     const float *residual;           /* [rows], ldy apart; may be y */
     float *y;
     size_t ldy;
-    /* Outputs in panels [panel_begin, panel_end) and below n are computed; panel_end 0: all. */
-    size_t n, panel_begin, panel_end;
+    /* Outputs [begin, end) of l, the first of them in y's column 0; begin a multiple of nr. */
+    size_t begin, end;
 };
 void ifd_step_product(struct ifd_lane *lane, const struct ifd_product *p);
 

@@ -128,20 +128,29 @@ struct source {
     bool into_gelu;              /* its output goes into GELU */
 };
 
-/* Rows [panel * nr, + count) of the matrix whose rows are those of `parts` slots of `rows` rows
- * each, one after the other, into the staging panel. They may begin in one slot and end in another.
+/* A matrix in the checkpoint: its rows are those of slots of `rows` rows each, one after the other;
+ * of their `columns` a linear layer takes its k from `column` on. */
+struct matrix {
+    const struct ifd_slot *slot[3];
+    size_t rows, columns, column;
+};
+
+/* Rows [panel * nr, + count) into the staging panel. They may begin in one slot and end in another.
  */
-static inferd_status read_panel(const struct loader *l, const struct ifd_slot *const *parts,
-                                size_t rows, const struct ifd_linear *to, size_t panel,
-                                size_t *count, inferd_error *err)
+static inferd_status read_panel(const struct loader *l, const struct matrix *m,
+                                const struct ifd_linear *to, size_t panel, size_t *count,
+                                inferd_error *err)
 {
     size_t nr = l->w->kernels->nr, row = panel * nr;
     *count = to->n - row < nr ? to->n - row : nr;
     for (size_t done = 0; done < *count;) {
-        size_t within = (row + done) % rows, left = rows - within;
+        size_t within = (row + done) % m->rows, left = m->rows - within;
         size_t take = *count - done < left ? *count - done : left;
-        inferd_status st = read_floats(l, parts[(row + done) / rows], within * to->k, take * to->k,
-                                       l->panel + done * to->k, err);
+        if (to->k < m->columns) /* a part of each row */
+            take = 1;
+        inferd_status st =
+            read_floats(l, m->slot[(row + done) / m->rows], within * m->columns + m->column,
+                        take * to->k, l->panel + done * to->k, err);
         if (st)
             return st;
         done += take;
@@ -150,14 +159,14 @@ static inferd_status read_panel(const struct loader *l, const struct ifd_slot *c
 }
 
 /* The factors of an int8 layer, which need all its weights once before any is packed. */
-static inferd_status balance(const struct loader *l, const struct ifd_slot *const *parts,
-                             size_t rows, const struct ifd_linear *to, const struct source *from,
+static inferd_status balance(const struct loader *l, const struct matrix *m,
+                             const struct ifd_linear *to, const struct source *from,
                              inferd_error *err)
 {
     size_t nr = l->w->kernels->nr, count;
     memset(l->squares, 0, to->k * sizeof(*l->squares));
     for (size_t panel = 0; panel * nr < to->n; panel++) {
-        inferd_status st = read_panel(l, parts, rows, to, panel, &count, err);
+        inferd_status st = read_panel(l, m, to, panel, &count, err);
         if (st)
             return st;
         for (size_t i = 0; i < count * to->k; i++)
@@ -168,23 +177,23 @@ static inferd_status balance(const struct loader *l, const struct ifd_slot *cons
     }
     if (from->norm)
         ifd_balance_after_norm(from->norm, to->k, l->reach_norm);
-    ifd_balance_factors(from->gelu   ? l->reach_gelu
+    ifd_balance_factors(from->gelu   ? l->reach_gelu + m->column
                         : from->norm ? l->reach_norm
                                      : NULL,
                         l->squares, to->n, to->k, to->by);
     return INFERD_OK;
 }
 
-static inferd_status load_matrix(const struct loader *l, const struct ifd_slot *const *parts,
-                                 size_t rows, const struct ifd_linear *to,
-                                 const struct source *from, inferd_error *err)
+static inferd_status load_matrix(const struct loader *l, const struct matrix *m,
+                                 const struct ifd_linear *to, const struct source *from,
+                                 inferd_error *err)
 {
     size_t nr = l->w->kernels->nr, count;
     inferd_status st = INFERD_OK;
     if (to->by)
-        st = balance(l, parts, rows, to, from, err);
+        st = balance(l, m, to, from, err);
     for (size_t panel = 0; panel * nr < to->n && !st; panel++) {
-        if ((st = read_panel(l, parts, rows, to, panel, &count, err)))
+        if ((st = read_panel(l, m, to, panel, &count, err)))
             break;
         for (size_t i = 0; to->by && i < count * to->k; i++)
             l->panel[i] /= to->by[i % to->k];
@@ -207,16 +216,31 @@ static inferd_status load_linear(const struct loader *l, enum ifd_part first, si
                                  uint32_t layer, const struct ifd_linear *to,
                                  const struct source *from, inferd_error *err)
 {
-    const struct ifd_slot *weight[3];
-    size_t rows = to->n / parts;
+    struct matrix m = {.rows = to->n / parts, .columns = to->k};
     inferd_status st = INFERD_OK;
     IFD_ASSERT(parts <= 3);
     for (size_t i = 0; i < parts && !st; i++) {
         enum ifd_part part = (enum ifd_part)((size_t)first + i);
-        weight[i] = find_slot(l, part, layer, false);
-        st = read_floats(l, find_slot(l, part, layer, true), 0, rows, to->bias + i * rows, err);
+        m.slot[i] = find_slot(l, part, layer, false);
+        st = read_floats(l, find_slot(l, part, layer, true), 0, m.rows, to->bias + i * m.rows, err);
     }
-    return st ? st : load_matrix(l, weight, rows, to, from, err);
+    return st ? st : load_matrix(l, &m, to, from, err);
+}
+
+static inferd_status load_ffn2(const struct loader *l, uint32_t layer, inferd_error *err)
+{
+    const struct ifd_weights *w = l->w;
+    const struct ifd_linear *to = w->layer[layer].ffn2;
+    const struct source gelu = {.gelu = true};
+    struct matrix m = {
+        .slot = {find_slot(l, IFD_PART_FFN2, layer, false)}, .rows = w->hidden, .columns = w->ffn};
+    inferd_status st =
+        read_floats(l, find_slot(l, IFD_PART_FFN2, layer, true), 0, w->hidden, to->bias, err);
+    for (uint32_t s = 0; s < w->ffn_slices && !st; s++) {
+        m.column = (size_t)s * w->ffn_slice;
+        st = load_matrix(l, &m, &to[s], &gelu, err);
+    }
+    return st;
 }
 
 static inferd_status load_norm(const struct loader *l, enum ifd_part part, uint32_t layer,
@@ -244,13 +268,13 @@ static inferd_status load_layer(const struct loader *l, uint32_t i, inferd_error
 {
     const struct ifd_layer *to = &l->w->layer[i];
     const struct source into_qkv = {.norm = i ? &to[-1].norm2 : &l->w->norm0}, unknown = {0};
-    const struct source into_ffn1 = {.norm = &to->norm1, .into_gelu = true}, gelu = {.gelu = true};
+    const struct source into_ffn1 = {.norm = &to->norm1, .into_gelu = true};
     inferd_status st;
     if ((st = load_linear(l, IFD_PART_QUERY, 3, i, &to->qkv, &into_qkv, err)) ||
         (st = load_linear(l, IFD_PART_OUT, 1, i, &to->out, &unknown, err)) ||
         (st = load_norm(l, IFD_PART_NORM1, i, &to->norm1, err)) ||
         (st = load_linear(l, IFD_PART_FFN1, 1, i, &to->ffn1, &into_ffn1, err)) ||
-        (st = load_linear(l, IFD_PART_FFN2, 1, i, &to->ffn2, &gelu, err)))
+        (st = load_ffn2(l, i, err)))
         return st;
     return load_norm(l, IFD_PART_NORM2, i, &to->norm2, err);
 }

@@ -46,9 +46,13 @@ struct ifd_layer {
     struct ifd_linear out;  /* H -> H */
     struct ifd_norm norm1;  /* after attention */
     struct ifd_linear ffn1; /* H -> F, then GELU */
-    struct ifd_linear ffn2; /* F -> H */
-    struct ifd_norm norm2;  /* after the feed-forward */
+    /* F -> H, cut over F: slice s takes inputs from s * ffn_slice on, and x W^T + b is the sum over
+     * the slices. Only slice 0 has a bias that is not zero. */
+    struct ifd_linear *ffn2; /* [ffn_slices] */
+    struct ifd_norm norm2;   /* after the feed-forward */
 };
+
+#define IFD_FFN_SLICE 768u
 
 struct ifd_weights {
     enum ifd_arch arch;
@@ -56,11 +60,15 @@ struct ifd_weights {
     const struct ifd_kernels *kernels; /* the tier that the panels are packed for */
     enum ifd_dtype dtype;              /* of all products but the head's */
     uint32_t layers, hidden, heads, ffn, vocab, positions, labels;
+    /* The feed-forward runs slice by slice: in a narrow dtype its inner rows then stay in L2 and
+     * have a scale for each slice; in fp32 there is one, of all F. */
+    uint32_t ffn_slice, ffn_slices; /* inputs of each but the last, a multiple of any nr */
     float norm_eps;
     struct ifd_table words;  /* [V][H] */
     float *positions_types;  /* [P][H]: position row + token type 0's row (none in DistilBERT) */
     struct ifd_norm norm0;   /* of the embeddings */
     struct ifd_layer *layer; /* [layers] */
+    struct ifd_linear *ffn2; /* [layers][ffn_slices], what layer[].ffn2 point to */
     struct ifd_linear pre;   /* BERT: pooler (tanh); DistilBERT: pre_classifier (relu). H -> H */
     struct ifd_linear head;  /* H -> C */
     uint64_t parameters;

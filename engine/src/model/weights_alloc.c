@@ -68,7 +68,11 @@ static void carve_all(struct carver *c, struct ifd_weights *w)
         carve_linear(c, &l->out, w->dtype, h, h, nr);
         carve_norm(c, &l->norm1, h);
         carve_linear(c, &l->ffn1, w->dtype, w->ffn, h, nr);
-        carve_linear(c, &l->ffn2, w->dtype, h, w->ffn, nr);
+        for (uint32_t s = 0; s < w->ffn_slices; s++) {
+            size_t first = (size_t)s * w->ffn_slice, left = w->ffn - first;
+            carve_linear(c, &l->ffn2[s], w->dtype, h, left < w->ffn_slice ? left : w->ffn_slice,
+                         nr);
+        }
         carve_norm(c, &l->norm2, h);
     }
     carve_linear(c, &w->pre, w->dtype, h, h, nr);
@@ -101,14 +105,21 @@ struct ifd_weights *ifd_weights_create(const struct ifd_config *c,
     w->norm_eps = c->norm_eps;
     w->words.storage = words;
     w->words.rows = c->vocab;
+    w->ffn_slice = dtype == IFD_DTYPE_FP32 || c->ffn < IFD_FFN_SLICE ? c->ffn : IFD_FFN_SLICE;
+    w->ffn_slices = (c->ffn + w->ffn_slice - 1) / w->ffn_slice;
     w->layer = ifd_zalloc_array(c->layers, sizeof(*w->layer));
+    w->ffn2 = ifd_zalloc_array((size_t)c->layers * w->ffn_slices, sizeof(*w->ffn2));
     struct carver carver = {0};
-    if (w->layer)
+    if (w->layer && w->ffn2) {
+        for (uint32_t i = 0; i < c->layers; i++)
+            w->layer[i].ffn2 = w->ffn2 + (size_t)i * w->ffn_slices;
         carve_all(&carver, w);
-    if (w->layer && !carver.failed) {
+    }
+    if (w->layer && w->ffn2 && !carver.failed) {
         w->arena = ifd_zalloc_aligned(carver.at);
         w->arena_bytes = carver.at;
-        w->bytes = carver.at + c->layers * sizeof(*w->layer) + sizeof(*w);
+        w->bytes = carver.at + sizeof(*w) +
+                   c->layers * (sizeof(*w->layer) + w->ffn_slices * sizeof(*w->ffn2));
     }
     if (!w->arena) {
         ifd_weights_free(w);
@@ -142,5 +153,6 @@ void ifd_weights_free(struct ifd_weights *w)
         return;
     ifd_free_aligned(w->arena, w->arena_bytes);
     ifd_free(w->layer);
+    ifd_free(w->ffn2);
     ifd_free(w);
 }

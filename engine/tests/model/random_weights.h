@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "model/weights.h"
@@ -40,23 +41,40 @@ static inline uint32_t random_below(uint64_t *state, uint32_t n)
     return (uint32_t)(random_next(state) % n);
 }
 
-static inline void random_linear(const struct ifd_linear *l, size_t nr, uint64_t *state)
+/* One matrix [n][k], cut over k into as many layers as it takes; the bias is the first one's. */
+static inline void random_slices(const struct ifd_linear *l, size_t slices, size_t nr,
+                                 uint64_t *state)
 {
-    const float scale = 1.5f / sqrtf((float)l->k);
-    float *rows = ifd_alloc_array(nr * l->k, sizeof(*rows));
-    if (!rows)
+    size_t k = 0, column = 0;
+    for (size_t s = 0; s < slices; s++)
+        k += l[s].k;
+    const float scale = 1.5f / sqrtf((float)k);
+    float *rows = ifd_alloc_array(nr * k, sizeof(*rows));
+    float *part = ifd_alloc_array(nr * k, sizeof(*part));
+    if (!rows || !part)
         exit((fputs("out of memory\n", stderr), 1));
-    for (size_t p = 0; p * nr < l->n; p++) {
+    for (size_t p = 0; p * nr < l->n; p++, column = 0) {
         size_t count = l->n - p * nr < nr ? l->n - p * nr : nr;
-        for (size_t i = 0; i < count * l->k; i++)
+        for (size_t i = 0; i < count * k; i++)
             rows[i] = random_float(state, scale);
-        ifd_linear_pack(l, nr, p, rows, count);
+        for (size_t s = 0; s < slices; column += l[s++].k) {
+            for (size_t i = 0; i < count; i++)
+                memcpy(part + i * l[s].k, rows + i * k + column, l[s].k * sizeof(*part));
+            ifd_linear_pack(&l[s], nr, p, part, count);
+        }
     }
     ifd_free(rows);
-    for (size_t i = 0; l->by && i < l->k; i++)
-        l->by[i] = 1.0f;
+    ifd_free(part);
+    for (size_t s = 0; s < slices; s++)
+        for (size_t i = 0; l[s].by && i < l[s].k; i++)
+            l[s].by[i] = 1.0f;
     for (size_t i = 0; i < l->n; i++)
         l->bias[i] = random_float(state, 0.2f);
+}
+
+static inline void random_linear(const struct ifd_linear *l, size_t nr, uint64_t *state)
+{
+    random_slices(l, 1, nr, state);
 }
 
 static inline void random_norm(struct ifd_norm *norm, size_t hidden, uint64_t *state)
@@ -111,7 +129,7 @@ static inline struct ifd_weights *random_weights_new(const struct random_shape *
         random_linear(&l->out, kernels->nr, &state);
         random_norm(&l->norm1, w->hidden, &state);
         random_linear(&l->ffn1, kernels->nr, &state);
-        random_linear(&l->ffn2, kernels->nr, &state);
+        random_slices(l->ffn2, w->ffn_slices, kernels->nr, &state);
         random_norm(&l->norm2, w->hidden, &state);
     }
     random_linear(&w->pre, kernels->nr, &state);

@@ -25,6 +25,8 @@ static const struct random_shape shapes[] = {
     {IFD_ARCH_BERT, IFD_STORE_F32, 3, 24, 2, 17, 33, 512, 2},
     {IFD_ARCH_DISTILBERT, IFD_STORE_F16, 2, 96, 4, 192, 60, 200, 2},
     {IFD_ARCH_BERT, IFD_STORE_F32, 0, 20, 2, 8, 30, 40, 2},
+    /* heads of whole panels, and a feed-forward of two slices in the narrow dtypes */
+    {IFD_ARCH_BERT, IFD_STORE_F32, 2, 64, 2, 800, 50, 64, 2},
 };
 #define SHAPES (sizeof(shapes) / sizeof(shapes[0]))
 
@@ -156,7 +158,7 @@ static void naive_layer(const struct ifd_weights *w, const struct ifd_layer *l, 
         naive_linear(w, &l->ffn1, row, inner);
         for (size_t i = 0; i < w->ffn; i++)
             inner[i] = 0.5 * inner[i] * erfc(-inner[i] * M_SQRT1_2);
-        naive_linear(w, &l->ffn2, inner, y);
+        naive_linear(w, &l->ffn2[0], inner, y); /* fp32: the only slice */
         for (size_t i = 0; i < h; i++)
             row[i] += y[i];
         naive_norm(w, &l->norm2, row);
