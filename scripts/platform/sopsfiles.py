@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 from pathlib import Path
-from string import Template
 
 import cleartext
 import stale
@@ -21,7 +20,7 @@ LOCAL = re.compile(r"  # \[local\]\n(.*?)  # \[/local\]\n", re.S)
 def render(template: str, values: dict[str, str]) -> str:
     """The rules of a fork. Without an age recipient there is no rule for the local cluster."""
     text = LOCAL.sub(r"\1" if values["AGE_RECIPIENT"] else "", template)
-    return Template(text).substitute(values)
+    return re.sub(r"\$\{(\w+)\}", lambda m: values[m.group(1)], text)
 
 
 def init(shell: Shell, env: Env) -> None:
