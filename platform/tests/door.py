@@ -14,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TOOLS = ("gcloud", "terraform", "kubectl", "flux", "sops", "ssh-keygen", "gke-gcloud-auth-plugin", "age-keygen", "k6", "helm")
-SYSTEM = ("bash", "sh", "git", "env", "cat", "dirname", "make", "awk", "nproc", "cmp", "mkdir", "id")
+SYSTEM = ("bash", "sh", "git", "env", "cat", "dirname", "make", "awk", "nproc", "cmp", "mkdir", "id", "cp")
 PATIENCE_S = 300  # a busy machine may stand still for minutes
 
 GOOD = {
