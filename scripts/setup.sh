@@ -11,6 +11,7 @@ declare -A group=(
   [fuzz]="clang-14 libclang-rt-14-dev llvm-14"
   [parity]="unicode-data"
   [python]="python3 python3-venv"
+  [platform]="git make curl gnupg openssl openssh-client ca-certificates"
 )
 
 missing=()

@@ -101,10 +101,12 @@ class Roots(unittest.TestCase):
         path.write_text(re.sub(r"  validation \{\n    condition     = contains\(\[\"DEFAULT\".*?\n  \}\n", "", whole, flags=re.S))
         self.assertNotEqual(path.read_text(), whole)
         try:
-            found = runs(self.tree.test("infra", "-filter=tests/refused.tftest.hcl"))
+            messages = self.tree.test("infra", "-filter=tests/refused.tftest.hcl")
         finally:
             path.write_text(whole)
-        self.assertEqual(found["tests/refused.tftest.hcl/driver_pinned"], "fail")
+        self.assertNotEqual(runs(messages)["tests/refused.tftest.hcl/driver_pinned"], "pass")
+        missed = [m["@testrun"] for m in messages if m["type"] == "diagnostic" and m["diagnostic"]["summary"] == "Missing expected failure"]
+        self.assertEqual(missed, ["driver_pinned"])
 
     def test_a_broken_plan_is_noticed(self):
         """Controls of the roots' own tests: each change here must make the named run fail."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# What exists is taken over. A mock cannot import, so each target is overridden; that the right ids are asked for and
-# that an import leaves nothing to replace is shown by platform/tests/test_fake_gcp.py.
+# What exists is taken over. A mock cannot import, so each target is overridden: these runs prove that the import blocks
+# are well formed and that what is missing is still created, not what Google answers to an import.
 
 mock_provider "google" {
   mock_data "google_storage_project_service_account" {

@@ -190,7 +190,7 @@ run "channel_none" {
 run "maintenance_day" {
   command = plan
   variables {
-    maintenance = { days = ["Monday"] }
+    maintenance = { days = ["Monday"], hours = 12 }
   }
   expect_failures = [var.maintenance]
 }

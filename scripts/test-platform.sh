@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# test-platform.sh: the cheap tests of the platform, and those that need tools, with the tools that are there (make tools builds
+# them; terraform comes with scripts/install_admin_tools.sh). What is not run is printed by number and name, never skipped in
+# silence; PLATFORM_STRICT=1 makes it a failure.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+began=$SECONDS
+scripts/test-platform-cheap.sh
+python=$PWD/$(scripts/venv.sh platform platform/requirements.txt)
+bin=$(scripts/tools.sh --path)
+export INFERD_TOOLS_BIN=$bin
+left=()
+
+has() { # what the group asks for -> the first that is missing, or nothing
+  local need
+  for need in "$@"; do
+    case $need in
+      terraform) command -v terraform >/dev/null || { echo "terraform (scripts/install_admin_tools.sh)"; return; } ;;
+      *) scripts/tools.sh --check "$need" >/dev/null || { echo "$need (make tools TOOLS=$need)"; return; } ;;
+    esac
+  done
+}
+
+group() { # MODULE WHAT TOOLS...
+  local module=$1 what=$2 missing log count at=$SECONDS
+  shift 2
+  count=$(grep -cE '^    def test_' "platform/tests/$module.py")
+  missing=$(has "$@")
+  if [ -n "$missing" ]; then
+    left+=("$count tests of $what: no $missing")
+    return
+  fi
+  log=$(mktemp)
+  if ! (cd platform/tests && "$python" -m unittest "$module") >"$log" 2>&1; then
+    cat "$log" >&2
+    rm -f "$log"
+    echo "test-platform: $what failed" >&2
+    exit 1
+  fi
+  grep -vE '^(\.+|-+|Ran .*|OK.*|)$' "$log" || true
+  echo "test-platform: $what: $(sed -n 's/^Ran \([0-9]* tests\).*/\1/p' "$log") passed in $((SECONDS - at)) s"
+  rm -f "$log"
+}
+
+group test_sops_real "SOPS against a stand-in of Cloud KMS, and age" sops age
+group test_terraform "Terraform's roots" terraform terraform-provider-google
+group test_checkov "checkov's policies"
+for line in "${left[@]+"${left[@]}"}"; do echo "test-platform: NOT RUN: $line"; done
+echo "test-platform: passed in $((SECONDS - began)) s, ${#left[@]} groups not run"
+[ "${PLATFORM_STRICT:-}" != 1 ] || [ ${#left[@]} -eq 0 ]
