@@ -45,6 +45,7 @@ group() { # MODULE WHAT TOOLS...
 
 group test_sops_real "SOPS against a stand-in of Cloud KMS, and age" sops age
 group test_terraform "Terraform's roots" terraform terraform-provider-google
+group test_real_plan "plans of the real provider" terraform terraform-provider-google
 group test_checkov "checkov's policies"
 for line in "${left[@]+"${left[@]}"}"; do echo "test-platform: NOT RUN: $line"; done
 echo "test-platform: passed in $((SECONDS - began)) s, ${#left[@]} groups not run"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What exists is taken over. A mock cannot import, so each target is overridden: these runs prove that the import blocks
-# are well formed and that what is missing is still created, not what Google answers to an import.
+# are well formed and that what is missing is still created, not what an import does: that is platform/tests/test_real_plan.py's.
 
 mock_provider "google" {
   mock_data "google_storage_project_service_account" {
