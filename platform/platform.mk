@@ -26,7 +26,7 @@ flux-keygen: ## Make the deploy key that Flux reads the fork with
 flux-git-secret-ssh: ## Give the cluster that key
 flux-apply: ## Apply the committed Flux
 flux-wait: ## Wait until everything that Flux applies is ready
-flux-up: ## The five above in order, for a tree that has Flux's manifests
+flux-up: ## Flux from the committed manifests: key, values, apply, wait, reconcile
 sops-init: ## Write .sops.yaml, the rules of which key encrypts which file
 sops-verify: ## Look for Secrets in clear text, in history too
 sops-encrypt: ## Encrypt FILE=path/to/name.secret.yaml

@@ -16,7 +16,12 @@ has() { # what the group asks for -> the first that is missing, or nothing
   local need
   for need in "$@"; do
     case $need in
-      terraform) command -v terraform >/dev/null || { echo "terraform (scripts/install_admin_tools.sh)"; return; } ;;
+      terraform) # 1.11: values of a mock known while planning
+        if ! command -v terraform >/dev/null || ! printf '%s\n' 1.11.0 "$(terraform version -json 2>/dev/null | sed -n 's/.*"terraform_version": "\(.*\)",/\1/p')" | sort -VC; then
+          echo "terraform 1.11 or newer (scripts/install_admin_tools.sh)"
+          return
+        fi
+        ;;
       *) scripts/tools.sh --check "$need" >/dev/null || { echo "$need (make tools TOOLS=$need)"; return; } ;;
     esac
   done
