@@ -13,7 +13,7 @@ JOBS ?= $(shell nproc)
         bench bench-kernels bench-pass bench-serving model install clean distclean
 
 help: ## List the verbs
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install the Debian packages that building and testing need (once)
 	@scripts/setup.sh build test
@@ -86,3 +86,5 @@ clean: ## Remove what was built
 
 distclean: clean ## And the Python environments
 	@rm -rf .venv .cache
+
+include platform/platform.mk

