@@ -10,7 +10,8 @@ JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run test test-unit test-asan test-tsan test-clang lint format fuzz parity \
-        bench bench-kernels bench-serving model install clean distclean
+        bench bench-kernels bench-serving bench-ray model install wheel test-python test-ray serve-ray \
+        clean distclean
 
 help: ## List the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +66,12 @@ bench-kernels: ## GOP/s per shape, dtype and tier beside this core's measured pe
 
 bench-serving: build ## The server under load: SCRIPT=overhead, overload, fairness, swap, drain, ...
 	@scripts/bench-serving.sh $(SCRIPT) $(ARGS)
+
+wheel: build ## Build dist/inferd-*.whl (abi3, Linux) and try it in a clean environment
+	@scripts/wheel-check.sh
+
+test-python: build ## The Python package's tests (ARGS="-k async"; INFERD_TEST_CALLS=1000000 for the long leak test)
+	@scripts/test-python.sh $(ARGS)
 
 model: ## Train the default model again (own venv; TRAIN=train.tsv, hours on two cores)
 	@models/recipe/run.sh

@@ -11,6 +11,7 @@ declare -A group=(
   [fuzz]="clang-14 libclang-rt-14-dev llvm-14"
   [parity]="unicode-data"
   [python]="python3 python3-venv"
+  [wheel]="python3-dev"
 )
 
 missing=()
