@@ -73,6 +73,15 @@ wheel: build ## Build dist/inferd-*.whl (abi3, Linux) and try it in a clean envi
 test-python: build ## The Python package's tests (ARGS="-k async"; INFERD_TEST_CALLS=1000000 for the long leak test)
 	@scripts/test-python.sh $(ARGS)
 
+serve-ray: build ## Serve on a local Ray behind its HAProxy (ARGS="--port 8000 --proxy default")
+	@scripts/serve-ray.sh $(ARGS)
+
+test-ray: build ## The Ray Serve application and the conformance suite on a local Ray (own venv, minutes)
+	@scripts/test-ray.sh $(ARGS)
+
+bench-ray: build ## k6's ramps and a saturation search: torch baseline (TORCH=1), Ray, HAProxy, C server
+	@scripts/bench-ray.sh $(ARGS)
+
 model: ## Train the default model again (own venv; TRAIN=train.tsv, hours on two cores)
 	@models/recipe/run.sh
 

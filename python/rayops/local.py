@@ -15,6 +15,7 @@ import copy
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import time
 import urllib.error
@@ -58,11 +59,14 @@ class LocalRay:
             "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(self.scratch),
             "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(self.scratch / "server-state"),
             "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+            "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
+            "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
+            "RAY_worker_niceness": "0",  # Ray's default of 15 makes the replicas the machine's last
+            "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
+            "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_DISABLE_IMPORT_WARNING": "1",
             "RAY_DEDUP_LOGS": "0",
-            # Ray's own workers for build tasks and the like import it, too
-            "RAY_prestart_worker_first_driver": "0",
             **(env or {}),
         }
         self.cluster: Any = None
@@ -74,23 +78,30 @@ class LocalRay:
         from ray.cluster_utils import Cluster
 
         self.cluster = Cluster()
-        for i in range(self.raylets):
-            self.nodes.append(self.cluster.add_node(
-                num_cpus=self.head_cpus if i == 0 else self.cpus, num_gpus=0,
-                object_store_memory=100 << 20, include_dashboard=False))
+        for _ in range(self.raylets):
+            self.nodes.append(self.add_node())
         ray.init(self.cluster.address, log_to_driver=False, configure_logging=False)
         return self
 
     def __exit__(self, *exc: object) -> None:
+        """Ends the processes. Not serve.shutdown(), which waits minutes for an application that cannot start."""
         import ray
-        from ray import serve
 
-        with contextlib.suppress(Exception):
-            serve.shutdown()
-        ray.shutdown()
+        ours = {pid for kind in self.processes().values() for pid in kind}
         with contextlib.suppress(Exception):
             self.cluster.shutdown()
+        with contextlib.suppress(Exception):
+            ray.shutdown()
+        time.sleep(0.5)
+        # a HAProxy whose manager was killed goes on by itself
+        for pid in {*self.haproxies(), *(ours & set(descendants(os.getpid())))}:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def add_node(self) -> Any:
+        cpus = self.cpus if self.nodes else self.head_cpus
+        return self.cluster.add_node(num_cpus=cpus, num_gpus=0, object_store_memory=100 << 20, include_dashboard=False)
 
     def deploy(self, c: dict[str, Any], wait_s: float = 120.0) -> None:
         """Apply a config, as the head's REST API does for a RayService, and wait until it runs."""
@@ -134,6 +145,17 @@ class LocalRay:
         apps = self.status()
         return sum(d.replica_states.get("RUNNING", 0) for a in apps.values() for d in a.deployments.values())
 
+    def haproxies(self) -> list[int]:
+        """Pids of HAProxy processes with our configuration, orphans too."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    line = (entry / "cmdline").read_bytes()
+                    if b"haproxy" in line.split(b"\0")[0] and str(self.scratch).encode() in line:
+                        found.append(int(entry.name))
+        return found
+
     def processes(self) -> dict[str, list[int]]:
         """Pids of our own descendants by what they are."""
         found: dict[str, list[int]] = {"replica": [], "haproxy": [], "proxy": [], "controller": [], "raylet": [],
@@ -143,6 +165,12 @@ class LocalRay:
                 line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 found[kind_of(line)].append(pid)
         return found
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
 
 
 def kind_of(command: str) -> str:
@@ -184,9 +212,9 @@ def main() -> None:
     p.add_argument("--threads", type=int, default=0)
     p.add_argument("--proxy", choices=("haproxy", "default"), default="haproxy")
     o = p.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     began = time.monotonic()
     with LocalRay(haproxy=o.proxy == "haproxy") as local:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # after ray.init, which sets its own
         local.deploy(config(o.model, dtype=o.dtype, port=o.port, args={
             "min_replicas": o.replicas, "max_replicas": o.replicas, "threads": o.threads}))
         print(f"serve-ray: ready in {time.monotonic() - began:.1f} s: http://127.0.0.1:{o.port} "
