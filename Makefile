@@ -11,7 +11,7 @@ JOBS ?= $(shell nproc)
 .DEFAULT_GOAL := help
 .PHONY: help setup build run test test-unit test-asan test-tsan test-clang lint format fuzz parity \
         bench bench-kernels bench-serving bench-ray model install wheel test-python test-ray serve-ray \
-        clean distclean
+        faults-ray clean distclean
 
 help: ## List the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ serve-ray: build ## Serve on a local Ray behind its HAProxy (ARGS="--port 8000 -
 
 test-ray: build ## The Ray Serve application and the conformance suite on a local Ray (own venv, minutes)
 	@scripts/test-ray.sh $(ARGS)
+
+faults-ray: build ## Kills, drains, scaling and upgrades under load on a local Ray with two raylets
+	@scripts/faults-ray.sh $(ARGS)
 
 bench-ray: build ## k6's ramps and a saturation search: torch baseline (TORCH=1), Ray, HAProxy, C server
 	@scripts/bench-ray.sh $(ARGS)

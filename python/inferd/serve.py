@@ -265,7 +265,9 @@ def app(args: Arguments) -> Application:
         health_check_period_s=5,
         health_check_timeout_s=15,
         graceful_shutdown_wait_loop_s=0.5,
-        graceful_shutdown_timeout_s=30,
+        # above Ray's RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S (30 s by default), or the controller kills a
+        # replica that still waits for HAProxy to let go of it
+        graceful_shutdown_timeout_s=60,
         max_surge_percent=100,
     )
     if args.model is not None:

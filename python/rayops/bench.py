@@ -44,10 +44,10 @@ def k6_ramp(k6: str, system: System, profile: str, stage: str, out: Path) -> dic
 
 def open_loop(system: System, rate: float, seconds: float) -> dict[str, Any]:
     before, began = system.cpu_seconds(), time.monotonic()
-    out = subprocess.run([str(BIN), "bench", system.url, "--rate", f"{rate:.2f}", "--connections", "64",
+    out = subprocess.run([str(BIN), "bench", system.url, "--rate", str(round(rate)), "--connections", "64",
                           "--duration", f"{seconds}s", "--warmup", "1s", "--texts", str(PHRASES), "--inputs", "2",
                           "--order", "random", "--expect-labels", "2", "--timeout", "10s", "--json"],
-                         capture_output=True, text=True, check=False).stdout
+                         stdout=subprocess.PIPE, text=True, check=True).stdout
     report = json.loads(out)
     after, elapsed = system.cpu_seconds(), time.monotonic() - began
     sent = report["requests"] + report["warmup_requests"]
@@ -80,7 +80,7 @@ def saturation(system: System, goal_ms: float, seconds: float, first: float, ref
             time.sleep(1)  # what waits in queues is over
         if bad:
             refine -= 1
-        rate = (good + bad) / 2 if bad else rate * 2
+        rate = float(round((good + bad) / 2 if bad else rate * 2))
         if rate < 1:
             break
     best = max((s for s in steps if holds(s, goal_ms)), key=lambda s: s["rate"], default=None)

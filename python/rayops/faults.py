@@ -84,23 +84,27 @@ class RetryingClients:
 
 
 def open_loop(port: int, rate: float, seconds: float, fault: Callable[[], None]) -> dict[str, Any]:
-    """`inferd bench` for `seconds`, the fault after a third of them."""
-    load = subprocess.Popen([str(BIN), "bench", f"http://127.0.0.1:{port}/infer", "--rate", str(rate),
-                             "--connections", "16", "--duration", f"{seconds}s", "--texts", str(ROOT / "k6" / "phrases.txt"),
+    """`inferd bench` for a third of `seconds`, during the fault, and as long again after it."""
+    load = subprocess.Popen([str(BIN), "bench", f"http://127.0.0.1:{port}/infer", "--rate", str(round(rate)),
+                             "--connections", "16", "--duration", "300s", "--texts", str(ROOT / "k6" / "phrases.txt"),
                              "--inputs", "2", "--expect-labels", "2", "--timeout", "5s", "--report-interval", "500ms",
                              "--json"], stdout=subprocess.PIPE, text=True)
-    time.sleep(seconds / 3)
     try:
+        time.sleep(seconds / 3)
         fault()
+        time.sleep(seconds / 3)
     finally:
+        load.send_signal(signal.SIGINT)
         out = load.communicate()[0]
     report = json.loads(out)
-    kinds = {k: n for k, n in report["outcomes"].items() if n and k not in ("ok", "answered")}
-    kinds = {k: n for k, n in kinds.items() if not k.startswith("2")}
+    # what the end of the load itself cut off is nobody's failure
+    cut = sum(report["outcomes"].get(k, 0) for k in ("interrupted", "not_sent")) if report["end"] == "interrupted" else 0
+    kinds = {k: n for k, n in report["outcomes"].items() if n and k not in ("answer", "interrupted", "not_sent")}
     status = {k: n for k, n in report["status"].items() if n and not str(k).startswith("2")}
+    requests = report["requests"] - cut
     bad = [i["at_s"] for i in report["intervals"] if i["failed"] or i["refused"]]
-    return {"requests": report["requests"], "ok": report["ok"], "refused": report["refused"],
-            "failed": report["requests"] - report["ok"] - report["refused"], "status": status, "outcomes": kinds,
+    return {"requests": requests, "ok": report["ok"], "refused": report["refused"],
+            "failed": requests - report["ok"] - report["refused"], "status": status, "outcomes": kinds, "cut": cut,
             "p99_ms": report["ok_latency_ms"].get("p99"), "max_ms": report["ok_latency_ms"].get("max"),
             "bad_seconds": round(bad[-1] - bad[0] + 0.5, 1) if bad else 0.0}
 

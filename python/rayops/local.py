@@ -64,6 +64,8 @@ class LocalRay:
             "RAY_worker_niceness": "0",  # Ray's default of 15 makes the replicas the machine's last
             "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
             "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
+            # how long a replica that stops stays for HAProxy to let go of it: one machine needs no 30 s
+            "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "3",
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_DISABLE_IMPORT_WARNING": "1",
             "RAY_DEDUP_LOGS": "0",
