@@ -79,8 +79,8 @@ serve-ray: build ## Serve on a local Ray behind its HAProxy (ARGS="--port 8000 -
 test-ray: build ## The Ray Serve application and the conformance suite on a local Ray (own venv, minutes)
 	@scripts/test-ray.sh $(ARGS)
 
-faults-ray: build ## Kills, drains, scaling and upgrades under load on a local Ray with two raylets
-	@scripts/faults-ray.sh $(ARGS)
+faults-ray: build ## Kills, drains, upgrades under load on a local Ray; SCRIPT=autoscale: replicas over time
+	@scripts/faults-ray.sh $(or $(filter faults autoscale,$(SCRIPT)),faults) $(ARGS)
 
 bench-ray: build ## k6's ramps and a saturation search: torch baseline (TORCH=1), Ray, HAProxy, C server
 	@scripts/bench-ray.sh $(ARGS)

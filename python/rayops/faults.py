@@ -112,6 +112,7 @@ def open_loop(port: int, rate: float, seconds: float, fault: Callable[[], None])
 class Bench:
     def __init__(self, ray: local.LocalRay, port: int, rate: float, seconds: float):
         self.ray, self.port, self.rate, self.seconds = ray, port, rate, seconds
+        self.orphans: list[int] = []
 
     # What is done to it. Each returns when the fault has been made and seen.
 
@@ -144,17 +145,32 @@ class Bench:
     def kill_all(self) -> None:
         for victim in self.ray.processes()["replica"]:
             kill(victim)
+        wait(lambda: self.info()["name"] == "inferd", 90, "a replica to answer again")
 
     def kill_raylet(self) -> None:
-        victims = [self.far_node().all_processes["raylet"][0].process.pid, *self.replicas_of(head=False)]
-        kill(victims[0])
-        wait(lambda: not any(alive(v) for v in victims), 60, "the raylet's replica to end")
+        """The raylet alone: its replica goes on without it, until Ray gives the node up."""
+        import ray
+
+        self.orphans = self.replicas_of(head=False)
+        kill(self.far_node().all_processes["raylet"][0].process.pid)
+        wait(lambda: sum(n["Alive"] for n in ray.nodes()) == 1, 90, "the node to be given up")
+
+    def kill_node(self) -> None:
+        """All processes of a node at once, as when its machine goes away."""
+        import ray
+
+        raylet = self.far_node().all_processes["raylet"][0].process.pid
+        for pid in [raylet, *local.descendants(raylet)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait(lambda: sum(n["Alive"] for n in ray.nodes()) == 1, 90, "the node to be given up")
 
     def kill_haproxy(self) -> None:
         victims = self.ray.haproxies()
         assert victims, "there is no HAProxy"
         for v in victims:
             kill(v)
+        wait(lambda: self.info()["name"] == "inferd", 90, "the ingress to answer again")
 
     def drain(self) -> None:
         import ray
@@ -194,6 +210,10 @@ class Bench:
         """Two nodes, two replicas, the first model."""
         import ray
 
+        for pid in self.orphans:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.orphans = []
         if sum(n["Alive"] for n in ray.nodes()) < 2 or not alive(self.far_node().all_processes["raylet"][0].process.pid):
             with contextlib.suppress(Exception):
                 self.ray.cluster.remove_node(self.far_node(), allow_graceful=False)
@@ -212,6 +232,7 @@ SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "drain-node": Bench.drain,
     "kill-replica": Bench.kill_replica,
     "kill-raylet": Bench.kill_raylet,
+    "kill-node": Bench.kill_node,
     "kill-haproxy": Bench.kill_haproxy,
     "kill-all": Bench.kill_all,
 }

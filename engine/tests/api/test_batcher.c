@@ -350,6 +350,9 @@ static void test_threads(void **state)
 static void test_fork(void **state)
 {
     (void)state;
+#if defined(__SANITIZE_THREAD__)
+    skip(); /* the sanitizer allows no threads in such a child */
+#endif
     inferd_model *m = open_model();
     inferd_batcher *b = open_batcher(m, 2);
     fflush(NULL);
