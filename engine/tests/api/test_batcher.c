@@ -267,47 +267,48 @@ static void test_overload(void **state)
     inferd_model_release(m);
 }
 
+/* The less of the call's time-out and the body's counts: behind 200 texts, 1 ms is not enough. */
 static void test_body_timeout(void **state)
 {
     (void)state;
+    enum { AHEAD = 200 };
     inferd_model *m = open_model();
     inferd_batcher *b = NULL;
-    /* The second request waits for the first, whose 128 one-text batches take longer than 1 ms. */
     inferd_batcher_options o = {.struct_size = sizeof(o), .threads = 1, .max_batch_texts = 1};
-    inferd_request *first = NULL, *second = NULL;
-    inferd_text many[128];
+    inferd_request *ahead[AHEAD], *late = NULL;
     inferd_error err;
-    struct wait w = {.status = INFERD_OK};
+    struct wait w = {.status = INFERD_OK}, mine = {.status = INFERD_OK};
+    char word[5 * 60 + 1] = "";
     sem_init(&w.done, 0, 0);
-    for (unsigned i = 0; i < 128; i++)
-        many[i] = texts[3];
+    sem_init(&mine.done, 0, 0);
+    for (unsigned i = 0; i < 60; i++)
+        memcpy(word + 5 * i, "good ", 6);
+    const inferd_text text = {word, sizeof(word) - 1};
     static const char body[] = "{\"text\":\"good good\",\"parameters\":{\"timeout_ms\":1}}";
-    unsigned late = 0;
     assert_ok(inferd_batcher_open(m, &o, &b, &err), err);
-    assert_ok(inferd_request_open(b, &first, &err), err);
-    assert_ok(inferd_request_open(b, &second, &err), err);
-    assert_ok(inferd_request_set_texts(first, many, 128, &err), err);
-    assert_ok(inferd_request_set_body(second, body, sizeof(body) - 1, &err), err);
-    for (unsigned i = 0; i < 50 && !late; i++) {
-        struct wait w2 = {.status = INFERD_OK};
-        sem_init(&w2.done, 0, 0);
-        assert_ok(inferd_request_submit(first, 0, on_done, &w, &err), err);
-        /* 5000 ms at the call, 1 ms in the body: the less of the two. Refused when the estimate
-         * knows that it would be late, dropped when it does not. */
-        inferd_status st = inferd_request_submit(second, 5000, on_done, &w2, &err);
-        if (st == INFERD_OK) {
-            while (sem_wait(&w2.done) != 0)
-                ;
-            st = w2.status;
-        }
-        late += st == INFERD_DEADLINE || st == INFERD_OVERLOADED;
+    assert_ok(inferd_request_open(b, &late, &err), err);
+    assert_ok(inferd_request_set_body(late, body, sizeof(body) - 1, &err), err);
+    for (unsigned i = 0; i < AHEAD; i++) {
+        assert_ok(inferd_request_open(b, &ahead[i], &err), err);
+        assert_ok(inferd_request_set_texts(ahead[i], &text, 1, &err), err);
+    }
+    for (unsigned i = 0; i < AHEAD; i++)
+        assert_ok(inferd_request_submit(ahead[i], 0, on_done, &w, &err), err);
+    /* refused when the estimate knows already that it would be late, dropped when it does not */
+    inferd_status st = inferd_request_submit(late, 5000, on_done, &mine, &err);
+    if (st == INFERD_OK) {
+        while (sem_wait(&mine.done) != 0)
+            ;
+        st = mine.status;
+    }
+    for (unsigned i = 0; i < AHEAD; i++) {
         while (sem_wait(&w.done) != 0)
             ;
-        sem_destroy(&w2.done);
+        inferd_request_close(ahead[i]);
     }
-    assert_true(late > 0);
-    inferd_request_close(first);
-    inferd_request_close(second);
+    assert_true(st == INFERD_DEADLINE || st == INFERD_OVERLOADED);
+    inferd_request_close(late);
+    sem_destroy(&mine.done);
     sem_destroy(&w.done);
     inferd_batcher_close(b);
     inferd_model_release(m);
