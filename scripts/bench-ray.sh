@@ -16,8 +16,8 @@ case "$*" in
   *)
     systems=(--systems)
     [ ! -x .venv/ray-torch/bin/python ] || systems+=(torch)
-    systems+=(ray-default ray-haproxy c)
-    [ "${#systems[@]}" -gt 4 ] || echo "bench-ray: without the torch baseline (TORCH=1 installs it)" >&2
+    systems+=(ray-default ray-haproxy-batch ray-haproxy c)
+    [ "${#systems[@]}" -gt 5 ] || echo "bench-ray: without the torch baseline (TORCH=1 installs it)" >&2
     ;;
 esac
 PYTHONPATH=python/rayops exec "$python" python/rayops/bench.py --k6 "$k6" "${systems[@]}" "$@"

@@ -213,12 +213,14 @@ def main() -> None:
     p.add_argument("--replicas", type=int, default=1, help="fixed number; without it the file's range")
     p.add_argument("--threads", type=int, default=0)
     p.add_argument("--proxy", choices=("haproxy", "default"), default="haproxy")
+    p.add_argument("--batching", choices=("engine", "serve"), default="engine")
     o = p.parse_args()
     began = time.monotonic()
     with LocalRay(haproxy=o.proxy == "haproxy") as local:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # after ray.init, which sets its own
         local.deploy(config(o.model, dtype=o.dtype, port=o.port, args={
-            "min_replicas": o.replicas, "max_replicas": o.replicas, "threads": o.threads}))
+            "min_replicas": o.replicas, "max_replicas": o.replicas, "threads": o.threads,
+            "batching": o.batching}))
         print(f"serve-ray: ready in {time.monotonic() - began:.1f} s: http://127.0.0.1:{o.port} "
               f"({o.proxy} ingress, {local.replicas()} replica)", flush=True)
         try:

@@ -24,6 +24,7 @@ NAMES = {
     "torch": "torch baseline, fixed padding, Ray's default proxy",
     "ray-default": "inferd on Ray, default proxy",
     "ray-haproxy": "inferd on Ray, HAProxy",
+    "ray-haproxy-batch": "the same with @serve.batch before the engine",
     "c": "inferd serve",
 }
 
@@ -45,7 +46,9 @@ class System:
                 raise SystemExit("bench-ray: the torch baseline is not installed; run make bench-ray TORCH=1, "
                                  "or leave it out: ARGS='--systems ray-default ray-haproxy c'")
             return [str(TORCH_PYTHON), str(HERE / "torch_baseline.py"), *common]
-        return [sys.executable, str(HERE / "local.py"), "--proxy", self.name.removeprefix("ray-"), *common]
+        proxy, _, batch = self.name.removeprefix("ray-").partition("-")
+        return [sys.executable, str(HERE / "local.py"), "--proxy", proxy, "--batching", "serve" if batch else "engine",
+                *common]
 
     def __enter__(self) -> System:
         self.log = tempfile.TemporaryFile("w+")
