@@ -62,7 +62,7 @@ class Arguments(BaseModel):
     scale_on: Literal["saturation", "requests"] = "saturation"
     target_saturation: float = Field(0.7, gt=0, le=1)
     target_ongoing_requests: float = Field(16.0, gt=0)
-    upscale_delay_s: float = Field(3.0, ge=0)
+    upscale_delay_s: float = Field(1.0, ge=0)
     downscale_delay_s: float = Field(60.0, ge=0)
     max_ongoing_requests: int = Field(1024, ge=1)  # of a replica; the engine's queue refuses before
     max_queued_requests: int = Field(256, ge=-1)
@@ -250,7 +250,7 @@ def app(args: Arguments) -> Application:
     scaling: dict[str, Any] = {"min_replicas": args.min_replicas, "max_replicas": args.max_replicas,
                                "upscale_delay_s": args.upscale_delay_s, "downscale_delay_s": args.downscale_delay_s,
                                "target_ongoing_requests": args.target_ongoing_requests,
-                               "metrics_interval_s": 1.0, "look_back_period_s": 5.0}
+                               "metrics_interval_s": 1.0, "look_back_period_s": 3.0}
     if args.scale_on == "saturation":
         scaling["policy"] = {"policy_function": "inferd.policy:Saturation",
                              "policy_kwargs": {"target": args.target_saturation}}

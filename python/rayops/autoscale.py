@@ -24,15 +24,15 @@ BIN = ROOT / "build" / "inferd"
 
 
 def load(port: int, seconds: float, rate: int) -> subprocess.Popen[str]:
-    options = ["--rate", str(rate)] if rate else []
-    return subprocess.Popen([str(BIN), "bench", f"http://127.0.0.1:{port}/infer", *options, "--connections", "32",
+    options = ["--rate", str(rate), "--connections", "256"] if rate else ["--connections", "32", "--warmup", "1s"]
+    return subprocess.Popen([str(BIN), "bench", f"http://127.0.0.1:{port}/infer", *options,
                              "--duration", f"{seconds}s", "--texts", str(ROOT / "k6" / "phrases.txt"), "--inputs", "2",
                              "--expect-labels", "2", "--timeout", "10s", "--json"], stdout=subprocess.PIPE, text=True)
 
 
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--high", type=float, default=1.5, help="of one replica's capacity")
+    p.add_argument("--high", type=float, default=1.3, help="of one replica's capacity")
     p.add_argument("--low-seconds", type=float, default=10.0)
     p.add_argument("--high-seconds", type=float, default=40.0)
     p.add_argument("--idle-seconds", type=float, default=40.0)
@@ -48,7 +48,7 @@ def main() -> None:
         ray.deploy(local.config(model, port=o.port, args={
             "min_replicas": 1, "max_replicas": o.max_replicas, "downscale_delay_s": o.downscale_delay}))
         # within the upscale delay, so that it is one replica's figure
-        capacity = json.loads(load(o.port, 2, 0).communicate()[0])["ok_per_s"]
+        capacity = json.loads(load(o.port, 3, 0).communicate()[0])["ok_per_s"]
         time.sleep(8 + o.downscale_delay)
         phases = [("low", o.low_seconds, max(1, round(capacity / 10))), ("high", o.high_seconds, round(capacity * o.high)),
                   ("idle", o.idle_seconds, 0)]

@@ -157,7 +157,7 @@ def test_gpu_is_a_pending_demand_and_cpu_runs_anywhere(local):
     threading.Thread(target=run_gpu, daemon=True).start()
     wait_for(lambda: any(d.get("GPU") == 1.0 for d in demands()), 30)
     assert str(serve.status().applications["gpu"].status.value) == "DEPLOYING"
-    serve.delete("gpu")
+    serve.delete("gpu", _blocking=False)  # what is pending goes after the whole graceful_shutdown_timeout_s
     assert info()["ray"]["device"] == "cpu"
 
 
