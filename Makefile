@@ -10,7 +10,8 @@ JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run test test-asan test-tsan test-clang test-arm64 lint format fuzz parity \
-        bench bench-kernels bench-pass bench-serving model install clean distclean
+        bench bench-kernels bench-pass bench-serving bench-ray model install wheel test-python test-ray \
+        serve-ray faults-ray clean distclean
 
 help: ## List the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +75,24 @@ bench-pass: ## A forward pass by steps, share of peak, lengths and two cores (AR
 
 bench-serving: build ## The server under load: SCRIPT=overhead, overload, fairness, swap, drain, ...
 	@scripts/bench-serving.sh $(SCRIPT) $(ARGS)
+
+wheel: build ## Build dist/inferd-*.whl (abi3, Linux) and try it in a clean environment
+	@scripts/wheel-check.sh
+
+test-python: build ## The Python package's tests (ARGS="-k async"; INFERD_TEST_CALLS=1000000 for the long leak test)
+	@scripts/test-python.sh $(ARGS)
+
+serve-ray: build ## Serve on a local Ray behind its HAProxy (ARGS="--port 8000 --proxy default")
+	@scripts/serve-ray.sh $(ARGS)
+
+test-ray: build ## The Ray Serve application and the conformance suite on a local Ray (own venv, minutes)
+	@scripts/test-ray.sh $(ARGS)
+
+faults-ray: build ## Kills, drains, upgrades under load on a local Ray; SCRIPT=autoscale: replicas over time
+	@scripts/faults-ray.sh $(or $(filter faults autoscale,$(SCRIPT)),faults) $(ARGS)
+
+bench-ray: build ## k6's ramps and a saturation search: torch baseline (TORCH=1), Ray, HAProxy, C server
+	@scripts/bench-ray.sh $(ARGS)
 
 model: ## Train the default model again (own venv; TRAIN=train.tsv, hours on two cores)
 	@models/recipe/run.sh

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-ifd_bench(metrics base text kernels model sched server)
+ifd_bench(metrics base text kernels model sched codec server)
 target_link_libraries(bench_metrics PRIVATE PkgConfig::UV)

@@ -16,7 +16,7 @@
 #include "base/json.h"
 #include "base/jsonout.h"
 #include "base/utf8.h"
-#include "server/codec.h"
+#include "codec/codec.h"
 #include "server/http_response.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,1 +1,1 @@
-ifd_fuzz(http server sched model kernels text base)
+ifd_fuzz(http server codec sched model kernels text base)

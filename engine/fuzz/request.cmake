@@ -1,1 +1,1 @@
-ifd_fuzz(request server sched model kernels text base)
+ifd_fuzz(request server codec sched model kernels text base)

@@ -185,6 +185,64 @@ INFERD_API inferd_status inferd_classify(inferd_session *session, const inferd_t
 /* Scores of one text from its logits, both [labels]: softmax or per-label sigmoid. May alias. */
 INFERD_API void inferd_scores(const inferd_model *model, const float *logits, float *scores);
 
+/* A bounded queue with compute threads behind it: requests of any thread share ragged batches, and
+ * an idle compute thread takes what is queued. Results are bitwise those of inferd_classify. Not
+ * usable in a child after fork(), which opens one of its own on the same model. */
+typedef struct inferd_batcher inferd_batcher;
+typedef struct inferd_request inferd_request;
+
+typedef struct inferd_batcher_options {
+    size_t struct_size;
+    uint32_t threads;           /* that compute; 0 = the processors this process may use */
+    uint32_t max_batch_tokens;  /* 0 = 256; raised to max_length if below */
+    uint32_t max_batch_texts;   /* 0 = 64 */
+    uint32_t batch_wait_us;     /* how long a batch waits for more, if more is expected */
+    uint32_t max_queue_texts;   /* waiting; 0 = 1024 */
+    uint32_t max_queue_tokens;  /* waiting; 0 = 131072 */
+    uint32_t max_queue_wait_ms; /* refuse what would wait longer; 0 = only time-outs count */
+    uint32_t max_inputs;        /* texts of one request; 0 = 128 */
+} inferd_batcher_options;
+
+/* Starts the threads and runs a warm-up batch on each. Close finishes what is submitted. */
+INFERD_API inferd_status inferd_batcher_open(inferd_model *model, const inferd_batcher_options *o,
+                                             inferd_batcher **out, inferd_error *err);
+INFERD_API void inferd_batcher_close(inferd_batcher *batcher);
+
+/* Totals since the start, and what waits now. Set struct_size first. Any thread. */
+typedef struct inferd_batcher_stats {
+    size_t struct_size;
+    uint32_t threads;
+    uint64_t batches, texts, tokens;           /* computed */
+    uint64_t refused, expired, cancelled;      /* requests */
+    uint64_t queue_texts, queue_tokens;        /* waiting */
+    uint64_t busy_ns;                          /* inside batches, of all compute threads together */
+    double estimated_wait_s, saturation_ratio; /* as in docs/metrics.md */
+} inferd_batcher_stats;
+INFERD_API void inferd_batcher_get_stats(inferd_batcher *batcher, inferd_batcher_stats *stats);
+
+/* Set its texts or body, submit, wait for `done`, read the results; then again. One thread's at a
+ * time, the batcher's from a successful submit until `done`. May outlive its batcher to be read. */
+INFERD_API inferd_status inferd_request_open(inferd_batcher *batcher, inferd_request **out,
+                                             inferd_error *err);
+INFERD_API void inferd_request_close(inferd_request *request);
+/* Tokenise 1 to max_inputs texts, or those of a body as POST /infer takes it. */
+INFERD_API inferd_status inferd_request_set_texts(inferd_request *request, const inferd_text *texts,
+                                                  size_t count, inferd_error *err);
+INFERD_API inferd_status inferd_request_set_body(inferd_request *request, const char *body,
+                                                 size_t size, inferd_error *err);
+/* Called once, on a compute thread, with INFERD_OK, _DEADLINE or _CANCELLED, as the last touch of
+ * the request. Must be quick: wake another thread. */
+typedef void inferd_done_fn(void *arg, inferd_status status);
+/* timeout_ms 0: none but the body's. INFERD_OVERLOADED: it does not fit or would be late. */
+INFERD_API inferd_status inferd_request_submit(inferd_request *request, uint32_t timeout_ms,
+                                               inferd_done_fn *done, void *arg, inferd_error *err);
+/* Between submit and `done`, from any thread: nobody waits any more; `done` still comes. */
+INFERD_API void inferd_request_cancel(inferd_request *request);
+/* After INFERD_OVERLOADED: when the same request would be taken. */
+INFERD_API uint32_t inferd_request_retry_ms(const inferd_request *request);
+/* After INFERD_OK, until it is used again: results [*count]; POST /infer's answer, or NULL. */
+INFERD_API const inferd_result *inferd_request_results(const inferd_request *r, size_t *count);
+INFERD_API const char *inferd_request_answer(inferd_request *request, size_t *size);
 INFERD_API const char *inferd_version(void);
 
 #ifdef __cplusplus

@@ -11,7 +11,7 @@
 #define IFD_SERVER_REQUEST_H
 
 #include "sched/job.h"
-#include "server/codec.h"
+#include "codec/codec.h"
 #include "server/http_parser.h"
 #include "server/ident.h"
 #include "server/server.h"

@@ -5,7 +5,7 @@
 #ifndef IFD_SERVER_ROUTE_H
 #define IFD_SERVER_ROUTE_H
 
-#include "server/codec.h"
+#include "codec/codec.h"
 #include "server/request.h"
 #include "server/server_state.h"
 

@@ -16,7 +16,7 @@
 
 #include "sched/engine.h"
 #include "sched/sched.h"
-#include "server/load_signal.h"
+#include "sched/load_signal.h"
 #include "server/admin_keys.h"
 #include "server/models.h"
 #include "server/server.h"

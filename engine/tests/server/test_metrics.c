@@ -9,7 +9,7 @@
 
 #include "base/mem.h"
 #include "server/ident.h"
-#include "server/load_signal.h"
+#include "sched/load_signal.h"
 #include "server/metrics.h"
 #include "server/metrics_text.h"
 #include "server/outcome.h"

@@ -3,8 +3,8 @@
  * texts.h - the texts of one request, decoded, end to end in one bounded buffer that is reused from
  * request to request. What every request codec produces. One owner at a time.
  */
-#ifndef IFD_SERVER_TEXTS_H
-#define IFD_SERVER_TEXTS_H
+#ifndef IFD_CODEC_TEXTS_H
+#define IFD_CODEC_TEXTS_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -6,7 +6,7 @@
 #include "test.h"
 
 #include "base/mem.h"
-#include "server/codec.h"
+#include "codec/codec.h"
 
 #define INPUTS_MAX 4u
 

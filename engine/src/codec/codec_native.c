@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/jsonout.h"
-#include "server/codec.h"
+#include "codec/codec.h"
 
 enum state {
     S_TOP,

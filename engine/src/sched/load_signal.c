@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "server/load_signal.h"
+#include "sched/load_signal.h"
 
 #include <string.h>
 

@@ -14,8 +14,8 @@
  * taken by reads, at most one a second, so that several scrapers do not disturb each other and an
  * idle process has no timer. Thread-safe: a mutex that only readers of the signal take.
  */
-#ifndef IFD_SERVER_LOAD_SIGNAL_H
-#define IFD_SERVER_LOAD_SIGNAL_H
+#ifndef IFD_SCHED_LOAD_SIGNAL_H
+#define IFD_SCHED_LOAD_SIGNAL_H
 
 #include <pthread.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "server/texts.h"
+#include "codec/texts.h"
 
 #include "base/mem.h"
 

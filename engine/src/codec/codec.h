@@ -5,8 +5,8 @@
  * A codec is one file and one constant table; a route names it. It knows no HTTP, no model and no
  * thread. Decoding is incremental: body bytes are fed as they come and are not kept.
  */
-#ifndef IFD_SERVER_CODEC_H
-#define IFD_SERVER_CODEC_H
+#ifndef IFD_CODEC_CODEC_H
+#define IFD_CODEC_CODEC_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
-#include "server/texts.h"
+#include "codec/texts.h"
 
 #define IFD_CODEC_KEY_MAX 64u
 

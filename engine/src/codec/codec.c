@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "server/codec.h"
+#include "codec/codec.h"
 
 void ifd_decode_init(struct ifd_decode *d, size_t bytes_max, uint32_t max_inputs)
 {

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes: fork and spawn, sub-interpreters, Ctrl-C, the end of a process, the time to a first answer."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import sys
+
+import inferd
+import pytest
+from conftest import MODEL, TINY, run_python
+
+FORK = """
+import asyncio, inferd, os, sys
+m = inferd.Model(sys.argv[1], threads=2)
+want = m.classify(["good film", "bad"])
+loop_first = asyncio.run(m.aclassify(["good film"]))
+child = os.fork()
+if child == 0:
+    started = m.started                       # the parent's threads are not ours
+    same = m.classify(["good film", "bad"]) == want and asyncio.run(m.aclassify(["good film"])) == loop_first
+    grandchild = os.fork()
+    if grandchild == 0:
+        os._exit(9 if m.classify(["bad"]) == want[1:] else 1)
+    code = os.waitstatus_to_exitcode(os.waitpid(grandchild, 0)[1])
+    m.close()
+    os._exit(7 if same and not started and code == 9 else 1)
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+assert code == 7, code
+assert m.classify(["good film", "bad"]) == want
+m.close()
+"""
+
+
+def test_fork():
+    run_python(FORK, TINY)
+
+
+def test_fork_under_load():
+    """A fork while other threads are inside calls; the child's first call must not hang."""
+    run_python("""
+import inferd, os, sys, threading
+m = inferd.Model(sys.argv[1], threads=2)
+want, stop = m.classify(["good"] * 300), threading.Event()
+def work():
+    while not stop.is_set():
+        m.classify(["good"] * 300)
+threads = [threading.Thread(target=work) for _ in range(3)]
+for t in threads: t.start()
+for _ in range(10):
+    child = os.fork()
+    if child == 0:
+        os._exit(7 if m.classify(["good"] * 300) == want else 1)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code == 7, code
+stop.set()
+for t in threads: t.join()
+""", TINY)
+
+
+def classify_in_child(path: str) -> str:
+    return inferd.Model(path, threads=1).classify(["good film"])[0].label
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing(method, tiny):
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        assert pool.map(classify_in_child, [TINY] * 4) == [tiny.classify(["good film"])[0].label] * 4
+
+
+def test_a_subinterpreter_is_refused():
+    code = """
+import inferd, sys
+try:
+    import _xxsubinterpreters as interpreters
+except ImportError:
+    import _interpreters as interpreters
+i = interpreters.create()
+try:
+    failed = interpreters.run_string(i, "import inferd")
+except Exception as e:
+    failed = e
+print(failed)
+"""
+    out = run_python(code).stdout
+    assert "ImportError" in out or "does not support loading in subinterpreters" in out, out
+    if sys.version_info < (3, 12):
+        assert "main interpreter only" in out
+
+
+def test_ctrl_c_ends_a_call():
+    result = run_python("""
+import inferd, os, signal, sys, threading, time
+m = inferd.Model(sys.argv[1], threads=1, max_batch_size=1)
+m.start()
+threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+began = time.monotonic()
+try:
+    m.classify(["good film " * 25] * 1_000_000)
+except KeyboardInterrupt:
+    print("interrupted", time.monotonic() - began < 60)
+assert m.classify(["a"])
+""", TINY)
+    assert result.stdout == "interrupted True\n"
+
+
+@pytest.mark.parametrize("ending", ["pass", "m.close()", "sys.exit(0)", "asyncio.run(leave())"])
+def test_a_process_ends_cleanly(ending):
+    result = run_python(f"""
+import asyncio, inferd, sys
+m = inferd.Model(sys.argv[1], threads=2)
+m.classify(["a"])
+async def leave():
+    asyncio.ensure_future(m.aclassify(["good film " * 20] * 128))
+    await asyncio.sleep(0)
+{ending}
+""", TINY)
+    assert result.stderr == ""
+
+
+def test_import_to_first_answer():
+    """Under a second on an idle machine (docs/python.md has the figure); here a bound for a busy one."""
+    out = run_python("""
+import time
+began = time.perf_counter()
+import inferd, json, sys
+m = inferd.Model(sys.argv[1])
+result = m.classify(["I love this!"])
+print(json.dumps([result[0].label, time.perf_counter() - began]))
+""", MODEL).stdout
+    label, seconds = json.loads(out)
+    print(f"import to first answer: {seconds:.3f} s")
+    assert label == "POSITIVE" and seconds < 10
