@@ -97,7 +97,7 @@ static PyObject *model_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     inferd_model_info info = {.struct_size = sizeof(info)};
     inferd_model_get_info(model, &info);
     if (!self || !(self->labels = ext_labels(model, info.labels))) {
-        Py_XDECREF(self);
+        Py_XDECREF((PyObject *)self);
         inferd_model_release(model);
         return NULL;
     }
