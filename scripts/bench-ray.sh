@@ -5,7 +5,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=$(scripts/ray-venv.sh)
-k6=$(scripts/k6.sh)
+scripts/tools.sh k6 >&2
+k6=$(scripts/tools.sh --path)/k6
 if [ "${TORCH:-0}" = 1 ]; then
   cat python/requirements-ray.txt python/requirements-ray-torch.txt >build/requirements-ray-torch.txt
   scripts/venv.sh ray-torch build/requirements-ray-torch.txt >/dev/null

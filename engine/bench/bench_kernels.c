@@ -25,13 +25,6 @@
 #include "kernels/kernels.h"
 #include "model/forward.h"
 
-static uint64_t thread_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static int compare_u64(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -104,12 +97,12 @@ static uint64_t run_once(const struct ifd_kernels *kernels, enum ifd_dtype dtype
         .c = u->c,
         .ldc = n + 16,
         .epilogue = e};
-    uint64_t begin = thread_ns();
+    uint64_t begin = ifd_clock_thread_ns();
     if (dtype == IFD_DTYPE_FP32)
         kernels->gemm_f32(&g, 0, m, 0, panels);
     else
         (dtype == IFD_DTYPE_INT8 ? kernels->gemm_int8 : kernels->gemm_bf16)(&q, 0, m, 0, panels);
-    return thread_ns() - begin;
+    return ifd_clock_thread_ns() - begin;
 }
 
 static void bench_gemm(const struct ifd_kernels *kernels, enum ifd_dtype dtype, double seconds)
@@ -208,9 +201,9 @@ static int bench_forward(const struct ifd_kernels *kernels, const struct random_
         while (runs < RUNS_MAX && (runs < 3 || ifd_clock_ns() < end)) {
             double p = bench_peak(kernels->tier, dtype);
             peak = p > peak ? p : peak;
-            uint64_t begin = threads > 1 ? ifd_clock_ns() : thread_ns();
+            uint64_t begin = threads > 1 ? ifd_clock_ns() : ifd_clock_thread_ns();
             ifd_forward(scratch, &batch, logits);
-            ns[runs++] = (threads > 1 ? ifd_clock_ns() : thread_ns()) - begin;
+            ns[runs++] = (threads > 1 ? ifd_clock_ns() : ifd_clock_thread_ns()) - begin;
         }
         double quick = (double)fast(ns, runs);
         double gops = operations(model, (double)batches[i], TEXT_TOKENS, full) / quick;

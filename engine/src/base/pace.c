@@ -4,27 +4,22 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "base/clock.h"
+
 static _Thread_local unsigned rest_times;
 static _Thread_local uint64_t rested_at_ns; /* this thread's processor time */
-
-static uint64_t thread_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 void ifd_pace_set(unsigned rest)
 {
     rest_times = rest;
-    rested_at_ns = thread_ns();
+    rested_at_ns = ifd_clock_thread_ns();
 }
 
 void ifd_pace(void)
 {
     if (rest_times == 0)
         return;
-    const uint64_t now = thread_ns(), ran = now - rested_at_ns;
+    const uint64_t now = ifd_clock_thread_ns(), ran = now - rested_at_ns;
     if (ran < IFD_PACE_RUN_NS)
         return;
     const uint64_t ns = ran * rest_times;
