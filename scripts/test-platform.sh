@@ -52,6 +52,7 @@ group test_sops_real "SOPS against a stand-in of Cloud KMS, and age" sops age
 group test_terraform "Terraform's roots" terraform terraform-provider-google
 group test_real_plan "plans of the real provider" terraform terraform-provider-google
 group test_checkov "checkov's policies" checkov
+group test_k6 "k6's scenarios on servers with faults" k6
 for line in "${left[@]+"${left[@]}"}"; do echo "test-platform: NOT RUN: $line"; done
 echo "test-platform: passed in $((SECONDS - began)) s, ${#left[@]} groups not run"
 [ "${PLATFORM_STRICT:-}" != 1 ] || [ ${#left[@]} -eq 0 ]
