@@ -390,37 +390,40 @@ static void run_first_rows(const struct ifd_lane *lane, size_t begin, size_t end
 
 /* ---- cutting a batch ---- */
 
-/* Texts from `first` for the next chunk: about an even share of what is left in chunks of `target`
- * tokens, at most rows_max tokens. */
-static size_t chunk_end(const struct ifd_scratch *s, const struct ifd_ragged *batch, size_t first,
-                        size_t end, size_t target)
+/* The chunk that begins with text `first` ends at the boundary nearest to token `goal`, and holds at
+ * most rows_max tokens. */
+static size_t chunk_end(const struct ifd_scratch *s, const uint32_t *o, size_t first, size_t end,
+                        size_t goal)
 {
-    const uint32_t *o = batch->offsets;
-    size_t left = o[end] - o[first], share = left / ifd_ceil_div(left, target);
     size_t t = first + 1;
-    while (t < end) {
-        size_t tokens = o[t] - o[first], next = o[t + 1] - o[t];
-        if (tokens + next > s->rows_max || tokens + next / 2 > share)
-            break;
+    while (t < end && o[t + 1] - o[first] <= s->rows_max && ((size_t)o[t] + o[t + 1]) / 2 < goal)
         t++;
-    }
     return t;
 }
 
+/* As many chunks as the target asks for, cut where even ones would end: a chunk that is short for
+ * want of a text that fits leaves more to the next one, not another chunk at the end. */
 static void run_texts(const struct ifd_lane *lane, const struct ifd_ragged *batch, size_t begin,
                       size_t end, float *logits)
 {
     const struct ifd_scratch *s = lane->scratch;
+    const uint32_t *o = batch->offsets;
     size_t target = (size_t)IFD_CHUNK_TOKENS * lane->parts;
     if (target > s->rows_max)
         target = s->rows_max;
-    for (size_t t = begin, next; t < end; t = next) {
-        next = chunk_end(s, batch, t, end, target);
-        struct chunk c = {.ids = batch->ids,
-                          .offsets = batch->offsets + t,
-                          .texts = next - t,
-                          .tokens = batch->offsets[next] - batch->offsets[t],
-                          .text_first = t};
+    const size_t total = o[end] - o[begin], chunks = ifd_ceil_div(total, target);
+    for (size_t t = begin, i = 1, next; t < end; t = next) {
+        size_t goal = o[begin] + total * i / chunks;
+        /* not for what a long text left of an even share */
+        while (i < chunks && goal < o[t] + target / 2)
+            goal = o[begin] + total * ++i / chunks;
+        i += i < chunks;
+        next = chunk_end(s, o, t, end, goal);
+        const struct chunk c = {.ids = batch->ids,
+                                .offsets = o + t,
+                                .texts = next - t,
+                                .tokens = o[next] - o[t],
+                                .text_first = t};
         run_chunk(lane, &c);
     }
     run_first_rows(lane, begin, end, logits);
