@@ -390,8 +390,8 @@ static void run_first_rows(const struct ifd_lane *lane, size_t begin, size_t end
 
 /* ---- cutting a batch ---- */
 
-/* The chunk that begins with text `first` ends at the boundary nearest to token `goal`, and holds at
- * most rows_max tokens. */
+/* The chunk that begins with text `first` ends at the boundary nearest to token `goal`, and holds
+ * at most rows_max tokens. */
 static size_t chunk_end(const struct ifd_scratch *s, const uint32_t *o, size_t first, size_t end,
                         size_t goal)
 {
