@@ -4,7 +4,8 @@
 Rounds go through all engines in turns, so a machine whose speed drifts slows all alike; a case's
 figure is the least time over the rounds. Peers get ready-made token ids padded per batch; inferd
 is timed from UTF-8 text to label, tokenising included. Prints a table with ratios to the best peer
-of the same precision class (fp32; narrow: bf16 and int8), writes a CSV and a plot.
+of the same precision class (fp32; narrow: bf16 and int8), writes a CSV and a plot. "full last layer"
+is inferd without its saving in the last layer, of which a classifier reads the first token alone.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from peers import amx
 from peers import engines as peer
 from peers.distilbert import make
 from peers.ours import Inferd
@@ -30,12 +32,20 @@ def cpu_name() -> str:
     return "unknown"
 
 
+def amx_state(args) -> str:
+    if args.no_amx:
+        return "refused to all engines"
+    return "for who uses it" if " amx_int8" in Path("/proc/cpuinfo").read_text() else "none"
+
+
 def build(args, model: Path, folder: Path, texts: list[str]) -> list:
     """Every engine asked for; one that cannot be set up is said and left out."""
     t = args.threads
     makers = {"ours-int8": lambda: Inferd(args.library, model, t, "int8", args.tier),
               "ours-bf16": lambda: Inferd(args.library, model, t, "bf16", args.tier),
               "ours-fp32": lambda: Inferd(args.library, model, t, "fp32", args.tier),
+              "ours-int8-full": lambda: Inferd(args.library, model, t, "int8", args.tier, True),
+              "ours-fp32-full": lambda: Inferd(args.library, model, t, "fp32", args.tier, True),
               "ort-fp32": lambda: peer.OnnxRuntime(model, folder, t, False),
               "ort-int8": lambda: peer.OnnxRuntime(model, folder, t, True),
               "ov-fp32": lambda: peer.OpenVino(model, folder, t, "fp32", texts),
@@ -125,7 +135,7 @@ def plot(rows: list[list], path: Path) -> None:
 
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument("--library", type=Path, required=True)
+    p.add_argument("--library", type=Path, required=True, help="libinferd_bench.so")
     p.add_argument("--model", type=Path, required=True, help="the small model; the large one is made beside it")
     p.add_argument("--texts", type=Path, required=True, help="TSV with a header, text in the second column")
     p.add_argument("--out", type=Path, required=True, help="folder for graphs, CSV and plot")
@@ -135,12 +145,14 @@ def main() -> None:
     p.add_argument("--rounds", type=int, default=8)
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--tier", default=None)
+    p.add_argument("--no-amx", action="store_true", help="keep AMX from every engine: what a CPU with VNNI and without AMX would show")
     p.add_argument("--models", nargs="+", default=["small", "large"])
     p.add_argument("--engines", nargs="+", default=None)
     args = p.parse_args()
     os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[: args.threads]))
-    print(f"cpu: {cpu_name()}, {args.threads} thread(s), tier {args.tier or 'best'}, "
-          f"ONEDNN_MAX_CPU_ISA={os.environ.get('ONEDNN_MAX_CPU_ISA', '')}, load {os.getloadavg()[0]:.1f}")
+    if args.no_amx:
+        amx.refuse()
+    print(f"cpu: {cpu_name()}, {args.threads} thread(s), tier {args.tier or 'best'}, AMX {amx_state(args)}, load {os.getloadavg()[0]:.1f}")
     lines = args.texts.read_text(encoding="utf-8").split("\n")[1 : args.count + 1]
     texts = [line.split("\t", 1)[1] for line in lines if line]
     large = args.out / "distilbert"

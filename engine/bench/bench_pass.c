@@ -9,7 +9,8 @@
  *          repetitions; counted are the multiply-adds that the answer needs; also with every token
  *          of the last layer computed ("full")
  * lengths  time of mixed lengths beside equal ones of the same total: 8..128 tokens, and 8..512
- *          beside a T + b T^2 with a and b from texts of 64 and 512 tokens
+ *          beside a T + b T^2 with a and b from texts of 64 and 512 tokens (the first two have the
+ *          same sum of T, not of T^2: what that makes by the same b is said)
  * cores    one 24-token text and 32 of them on a team of two beside one thread, by the wall clock;
  *          and the peak loop on both cores at once
  *
@@ -279,15 +280,17 @@ static void bench_lengths(const struct ifd_weights *w, const char *name, double 
     ways_run(ways, 5, false, seconds, w, NULL);
     /* per text a T + b T^2 */
     double per_64 = ways[3].least_ns / (24 * 64), per_512 = ways[4].least_ns / (3 * 512);
-    double b = (per_512 - per_64) / (512 - 64), a = per_64 - b * 64, model = 0;
+    double b = (per_512 - per_64) / (512 - 64), a = per_64 - b * 64, model = 0, squares = 0;
     for (size_t i = 0; i < sizeof(wide) / sizeof(wide[0]); i++)
         model += a * wide[i] + b * wide[i] * wide[i];
-    printf("lengths %s %s %s: 8..128 mixed %.3f ms, equal %.3f ms of %u tokens: %+.1f%%; 8..512 "
-           "%.3f ms, a T + b T^2 %.3f ms: %+.1f%%\n",
+    for (size_t i = 0; i < sizeof(mixed) / sizeof(mixed[0]); i++)
+        squares += b * (mixed[i] * mixed[i] - 64.0 * 64.0);
+    printf("lengths %s %s %s: 8..128 mixed %.3f ms, equal %.3f ms of %u tokens: %+.1f%%, of which "
+           "b T^2 is %+.1f%%; 8..512 %.3f ms, a T + b T^2 %.3f ms: %+.1f%%\n",
            w->kernels->name, dtype_names[w->dtype], name, ways[0].least_ns * 1e-6,
            ways[1].least_ns * 1e-6, equal.offsets[equal.texts],
-           100 * (ways[0].least_ns / ways[1].least_ns - 1), ways[2].least_ns * 1e-6, model * 1e-6,
-           100 * (ways[2].least_ns / model - 1));
+           100 * (ways[0].least_ns / ways[1].least_ns - 1), 100 * squares / ways[1].least_ns,
+           ways[2].least_ns * 1e-6, model * 1e-6, 100 * (ways[2].least_ns / model - 1));
     for (size_t i = 0; i < 5; i++)
         way_free(&ways[i]);
 }

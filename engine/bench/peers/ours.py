@@ -30,8 +30,10 @@ class Error(ctypes.Structure):
 
 
 class Inferd:
-    def __init__(self, library: Path, model: Path, threads: int, dtype: str, tier: str | None):
-        self.name = f"inferd {dtype}" + (f" {tier}" if tier else "")
+    """full: every token of the last layer is computed, as peers do; needs libinferd_bench.so."""
+
+    def __init__(self, library: Path, model: Path, threads: int, dtype: str, tier: str | None, full: bool = False):
+        self.name = f"inferd {dtype}" + (f" {tier}" if tier else "") + (" full last layer" if full else "")
         self.lib = ctypes.CDLL(str(library))
         self.error = Error()
         options = ModelOptions(ctypes.sizeof(ModelOptions), dtype.encode(), tier.encode() if tier else None, 0)
@@ -41,6 +43,8 @@ class Inferd:
         session = SessionOptions(ctypes.sizeof(SessionOptions), threads, 0)
         self.check(self.lib.inferd_session_open(self.model, ctypes.byref(session), ctypes.byref(self.session),
                                                 ctypes.byref(self.error)))
+        if full:
+            self.lib.bench_full_last_layer(self.session, ctypes.c_bool(True))
 
     def check(self, status: int) -> None:
         if status:

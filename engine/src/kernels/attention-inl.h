@@ -17,6 +17,9 @@ static void attention_pack_keys(const float *k, size_t ldk, size_t length, size_
 {
     for (size_t first = 0; first < length; first += NR, to += NR * d) {
         const size_t keys = length - first < NR ? length - first : NR;
+        for (size_t j = keys - keys % VEC; j < NR && keys < NR; j += VEC)
+            for (size_t i = 0; i < d; i++)
+                vec_store(to + i * NR + j, vec_set1(0.0f));
         size_t t = 0;
         for (; t + 4 <= keys; t += 4) {
             const float *from = k + (first + t) * ldk;
@@ -30,20 +33,21 @@ static void attention_pack_keys(const float *k, size_t ldk, size_t length, size_
         for (; t < keys; t++)
             for (size_t i = 0; i < d; i++)
                 to[i * NR + t] = k[(first + t) * ldk + i];
-        if (keys < NR)
-            for (size_t i = 0; i < d; i++)
-                memset(to + i * NR + keys, 0, (NR - keys) * sizeof(*to));
     }
 }
 
 static void attention_pack_values(const float *v, size_t ldv, size_t length, size_t d, float *to)
 {
     for (size_t first = 0; first < d; first += NR) {
-        size_t columns = d - first < NR ? d - first : NR;
+        const size_t columns = d - first < NR ? d - first : NR;
+        /* not memcpy, which compilers make a loop of bytes of, dearer to begin than a line is */
         for (size_t t = 0; t < length; t++, to += NR) {
-            memcpy(to, v + t * ldv + first, columns * sizeof(*to));
-            if (columns < NR)
-                memset(to + columns, 0, (NR - columns) * sizeof(*to));
+            for (size_t j = 0; j < NR; j += VEC) {
+                const float *from = v + t * ldv + first + j;
+                vec_store(to + j, j + VEC <= columns ? vec_load(from)
+                                  : j < columns      ? vec_load_n(from, columns - j)
+                                                     : vec_set1(0.0f));
+            }
         }
     }
 }

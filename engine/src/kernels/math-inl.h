@@ -21,7 +21,7 @@ static inline vec vec_exp_nonpositive(vec x)
     p = vec_fma(p, r, vec_set1(4.999999345e-01f));
     p = vec_fma(vec_mul(r, r), p, r);
     p = vec_add(p, vec_set1(1.0f));
-    return vec_if_less(x, least, vec_set1(0.0f), vec_mul(p, vec_pow2(n)));
+    return vec_if_less(x, least, vec_set1(0.0f), vec_scale(p, n));
 }
 
 /* x * Phi(x), Phi the normal distribution's integral: 0.5 + x R(x^2) up to |x| = 5.5, then 0 or 1.

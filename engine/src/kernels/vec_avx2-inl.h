@@ -124,9 +124,9 @@ static inline __m256 pow2_half(__m256 n)
     __m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
     return _mm256_castsi256_ps(_mm256_slli_epi32(e, 23));
 }
-static inline vec vec_pow2(vec n)
+static inline vec vec_scale(vec a, vec n)
 {
-    return (vec){pow2_half(n.lo), pow2_half(n.hi)};
+    return (vec){_mm256_mul_ps(a.lo, pow2_half(n.lo)), _mm256_mul_ps(a.hi, pow2_half(n.hi))};
 }
 static inline vec vec_abs(vec a)
 {

@@ -111,16 +111,17 @@ static inline vec vec_if_less(vec a, vec b, vec x, vec y)
 {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
 }
-/* to the nearest integer, ties to even */
+/* To the nearest integer, ties to even, for |a| < 2^22: where a float's unit is 1 the addition
+ * rounds. On more ports than the instruction made for it. */
 static inline vec vec_round(vec a)
 {
-    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const vec unit = _mm512_set1_ps(12582912.0f); /* 1.5 * 2^23 */
+    return _mm512_sub_ps(_mm512_add_ps(a, unit), unit);
 }
-/* 2^n for integer n in -126..127 */
-static inline vec vec_pow2(vec n)
+/* a * 2^n, rounded once, for integer n in -126..127 */
+static inline vec vec_scale(vec a, vec n)
 {
-    __m512i e = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(e, 23));
+    return _mm512_scalef_ps(a, n);
 }
 static inline vec vec_abs(vec a)
 {

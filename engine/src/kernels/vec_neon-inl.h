@@ -230,9 +230,9 @@ static inline float32x4_t quad_pow2(float32x4_t n)
     const int32x4_t e = vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127));
     return vreinterpretq_f32_s32(vshlq_n_s32(e, 23));
 }
-static inline vec vec_pow2(vec n)
+static inline vec vec_scale(vec a, vec n)
 {
-    return MAP_1(quad_pow2, n);
+    return vec_mul(a, MAP_1(quad_pow2, n));
 }
 static inline vec vec_abs(vec a)
 {

@@ -50,6 +50,7 @@ static bool allocate_lane(struct ifd_scratch *s, struct ifd_lane *lane)
     size_t length = s->rows_max < w->positions ? s->rows_max : w->positions;
     size_t work = ifd_attention_work_floats(length, length, w->hidden / w->heads, w->kernels->nr);
     lane->scratch = s;
+    lane->parts = 1;
     lane->x = floats(s, s->rows_max, s->ld_h);
     lane->qkv = floats(s, s->rows_max, s->ld_qkv);
     lane->context = floats(s, s->rows_max, s->ld_h);
@@ -59,6 +60,18 @@ static bool allocate_lane(struct ifd_scratch *s, struct ifd_lane *lane)
            narrow_rows(s, w->hidden, &lane->narrow_h) &&
            narrow_rows(s, w->ffn_slice, &lane->narrow_f) &&
            narrow_rows(s, w->hidden, &lane->narrow_first);
+}
+
+static struct ifd_lane view_of(const struct ifd_scratch *s, unsigned part)
+{
+    struct ifd_lane view = s->lane[part];
+    view.part = part;
+    view.parts = s->members;
+    view.x = s->lane[0].x;
+    view.context = s->lane[0].context;
+    view.narrow_h = s->lane[0].narrow_h;
+    view.narrow_first = s->lane[0].narrow_first;
+    return view;
 }
 
 inferd_status ifd_scratch_create(const struct ifd_weights *w, size_t tokens_max, size_t texts_max,
@@ -82,14 +95,17 @@ inferd_status ifd_scratch_create(const struct ifd_weights *w, size_t tokens_max,
     s->ld_qkv = ifd_row_stride(3 * (size_t)w->hidden);
     s->ld_f = ifd_row_stride(w->ffn_slice);
     s->lane = ifd_zalloc_array(s->members, sizeof(*s->lane));
+    s->view = ifd_zalloc_array(s->members, sizeof(*s->view));
     s->share = ifd_zalloc_array((size_t)s->members + 1, sizeof(*s->share));
     s->first_x = floats(s, texts_max, s->ld_h);
     s->first_context = floats(s, texts_max, s->ld_h);
-    if (!s->lane || !s->share || !s->first_x || !s->first_context)
+    if (!s->lane || !s->view || !s->share || !s->first_x || !s->first_context)
         goto no_memory;
     for (unsigned i = 0; i < s->members; i++)
         if (!allocate_lane(s, &s->lane[i]))
             goto no_memory;
+    for (unsigned i = 0; i < s->members; i++)
+        s->view[i] = view_of(s, i);
     *out = s;
     return INFERD_OK;
 no_memory:
@@ -115,6 +131,7 @@ void ifd_scratch_free(struct ifd_scratch *s)
         narrow_free(&s->lane[i].narrow_first);
     }
     ifd_free(s->lane);
+    ifd_free(s->view);
     ifd_free(s->share);
     ifd_free(s->first_x);
     ifd_free(s->first_context);

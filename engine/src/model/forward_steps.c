@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Products, norms and narrowing of rows: one table call each, or one per member of the team with a
- * barrier after it.
+ * Products, norms and narrowing of rows: table calls for a part of a step.
  */
 #include "model/forward_steps.h"
-
-/* Row-wise steps below this many floats are not worth a barrier. */
-#define SHARE_FLOATS_MIN 8192u
 
 /* A third of a millisecond of one core in fp32, and less in a narrow dtype: how long something
  * urgent waits at most. */
@@ -31,7 +27,6 @@ struct product_step {
     struct ifd_gemm_f32 f32;
     struct ifd_gemm_narrow narrow;
     size_t rows, panels;
-    bool by_rows;
 };
 
 static void product_run(const struct product_step *s, size_t row_begin, size_t row_end,
@@ -51,16 +46,17 @@ static void product_run(const struct product_step *s, size_t row_begin, size_t r
     }
 }
 
-static void product_member(void *arg, unsigned member, unsigned members)
+/* By panels (weights are read once) or by rows, whichever leaves the busiest part fewer tiles. */
+static void product_share(const struct ifd_lane *part, const struct product_step *s, size_t mr)
 {
-    const struct product_step *s = arg;
+    const size_t parts = part->parts, tiles = ifd_ceil_div(s->rows, mr);
     size_t begin, end;
-    if (s->by_rows) {
-        ifd_step_part(s->rows, member, members, &begin, &end);
+    if (s->panels * ifd_ceil_div(tiles, parts) < ifd_ceil_div(s->panels, parts) * tiles) {
+        ifd_step_share(part, s->rows, &begin, &end);
         product_run(s, begin, end, 0, s->panels);
         return;
     }
-    ifd_step_part(s->panels, member, members, &begin, &end);
+    ifd_step_share(part, s->panels, &begin, &end);
     product_run(s, 0, s->rows, begin, end);
 }
 
@@ -78,10 +74,9 @@ static void product_alone(const struct ifd_lane *lane, const struct product_step
     }
 }
 
-void ifd_step_product(struct ifd_lane *lane, const struct ifd_product *p)
+void ifd_step_product(const struct ifd_lane *part, const struct ifd_product *p)
 {
-    const struct ifd_scratch *scratch = lane->scratch;
-    const struct ifd_kernels *kernels = scratch->w->kernels;
+    const struct ifd_kernels *kernels = part->scratch->w->kernels;
     const struct ifd_linear *l = p->l;
     const size_t n = p->end - p->begin, panels = ifd_ceil_div(n, kernels->nr);
     const size_t skipped = ifd_packed_bytes(l->dtype, p->begin, l->k, kernels->nr);
@@ -118,70 +113,42 @@ void ifd_step_product(struct ifd_lane *lane, const struct ifd_product *p)
         s.narrow.b_scale = l->scale + p->begin;
         s.narrow.b_sum = l->sum + p->begin;
     }
-    if (!lane->shared) {
-        product_alone(lane, &s, l->k);
-        return;
-    }
-    /* Tiles that the busiest member computes, by panels (weights are read once) or by rows. */
-    const size_t members = scratch->members;
-    size_t mr = l->dtype == IFD_DTYPE_FP32 ? kernels->mr : kernels->mr_narrow;
-    size_t tiles = ifd_ceil_div(p->rows, mr);
-    s.by_rows = panels * ifd_ceil_div(tiles, members) < ifd_ceil_div(panels, members) * tiles;
-    ifd_team_run(scratch->team, product_member, &s);
+    if (part->parts == 1)
+        product_alone(part, &s, l->k);
+    else
+        product_share(part, &s, l->dtype == IFD_DTYPE_FP32 ? kernels->mr : kernels->mr_narrow);
 }
 
 /* ---- rows ---- */
 
-struct rows_step {
-    const struct ifd_scratch *scratch;
-    const struct ifd_norm *norm; /* or NULL */
-    float *x;
-    const float *from; /* what is narrowed: x after the norm */
-    size_t ld, rows;
-    const struct ifd_linear *l; /* that takes the rows */
-    const struct ifd_narrow *to;
-};
-
-static void rows_member(void *arg, unsigned member, unsigned members)
+static void rows_share(const struct ifd_lane *part, const struct ifd_norm *norm, float *x,
+                       const float *from, size_t ld, size_t rows, const struct ifd_linear *l,
+                       const struct ifd_narrow *to)
 {
-    const struct rows_step *s = arg;
-    const struct ifd_weights *w = s->scratch->w;
+    const struct ifd_weights *w = part->scratch->w;
     const struct ifd_kernels *kernels = w->kernels;
-    ifd_narrow_fn *narrow = s->l->dtype == IFD_DTYPE_INT8   ? kernels->narrow_int8
-                            : s->l->dtype == IFD_DTYPE_BF16 ? kernels->narrow_bf16
-                                                            : NULL;
+    ifd_narrow_fn *narrow = l->dtype == IFD_DTYPE_INT8   ? kernels->narrow_int8
+                            : l->dtype == IFD_DTYPE_BF16 ? kernels->narrow_bf16
+                                                         : NULL;
     size_t begin, end;
-    ifd_step_part(s->rows, member, members, &begin, &end);
+    ifd_step_share(part, rows, &begin, &end);
     for (size_t r = begin; r < end; r++) { /* row by row: narrowing finds the norm's row in L1 */
-        if (s->norm)
-            kernels->layer_norm_f32(s->x + r * s->ld, s->ld, s->norm->gamma, s->norm->beta,
-                                    w->norm_eps, 1, s->l->k, s->x + r * s->ld, s->ld);
+        if (norm)
+            kernels->layer_norm_f32(x + r * ld, ld, norm->gamma, norm->beta, w->norm_eps, 1, l->k,
+                                    x + r * ld, ld);
         if (narrow)
-            narrow(s->from, s->ld, s->l->k, r, r + 1, s->l->by, s->to);
+            narrow(from, ld, l->k, r, r + 1, l->by, to);
     }
 }
 
-static void rows_run(struct ifd_lane *lane, struct rows_step *s)
-{
-    s->scratch = lane->scratch;
-    if (lane->shared && s->rows * s->l->k >= SHARE_FLOATS_MIN)
-        ifd_team_run(lane->scratch->team, rows_member, s);
-    else
-        rows_member(s, 0, 1);
-}
-
-void ifd_step_narrow(struct ifd_lane *lane, const float *x, size_t ld, size_t rows,
+void ifd_step_narrow(const struct ifd_lane *part, const float *x, size_t ld, size_t rows,
                      const struct ifd_linear *l, const struct ifd_narrow *to)
 {
-    struct rows_step s = {.from = x, .ld = ld, .rows = rows, .l = l, .to = to};
-    if (l->dtype != IFD_DTYPE_FP32)
-        rows_run(lane, &s);
+    rows_share(part, NULL, NULL, x, ld, rows, l, to);
 }
 
-void ifd_step_norm(struct ifd_lane *lane, const struct ifd_norm *norm, float *x, size_t rows,
+void ifd_step_norm(const struct ifd_lane *part, const struct ifd_norm *norm, float *x, size_t rows,
                    const struct ifd_linear *l, const struct ifd_narrow *to)
 {
-    struct rows_step s = {
-        .norm = norm, .x = x, .from = x, .ld = lane->scratch->ld_h, .rows = rows, .l = l, .to = to};
-    rows_run(lane, &s);
+    rows_share(part, norm, x, x, part->scratch->ld_h, rows, l, to);
 }

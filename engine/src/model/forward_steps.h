@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * forward_steps.h - the row-wise steps of a forward pass, in whatever dtype the weights have and
- * split over the team when the lane is shared. Private to forward.c and forward_steps.c.
+ * forward_steps.h - the row-wise steps of a forward pass, in whatever dtype the weights have.
+ * Private to forward.c and forward_steps.c.
+ *
+ * Called with a view, each does that part of the step, by columns or rows. A step that reads what
+ * other parts wrote, or writes what they read, is a step of its own (IFD_STEP_PARTS).
  *
  * Rows that go into a product exist in fp32 and, in a narrow mode, once more as the product takes
  * them; who makes the fp32 rows makes the narrow ones right after, while they are in cache.
@@ -11,12 +14,25 @@
 
 #include "model/forward_scratch.h"
 
-/* [begin, end): member's nearly even share of n. */
-static inline void ifd_step_part(size_t n, unsigned member, unsigned members, size_t *begin,
-                                 size_t *end)
+/* One step: the parts of it that fall to the caller, one after the other; NULL when all are done,
+ * by whomever. A lane is its only part. */
+#define IFD_STEP_PARTS(lane, of) \
+    for (const struct ifd_lane *(of) = NULL; ((of) = ifd_step_next((lane), (of))) != NULL;)
+
+static inline const struct ifd_lane *ifd_step_next(const struct ifd_lane *lane,
+                                                   const struct ifd_lane *previous)
 {
-    *begin = n * member / members;
-    *end = n * (member + 1) / members;
+    unsigned part;
+    if (!lane->walk)
+        return previous ? NULL : lane;
+    return ifd_team_part(lane->walk, &part) ? &lane->scratch->view[part] : NULL;
+}
+
+/* [begin, end): the part's nearly even share of n. */
+static inline void ifd_step_share(const struct ifd_lane *part, size_t n, size_t *begin, size_t *end)
+{
+    *begin = n * part->part / part->parts;
+    *end = n * (part->part + 1) / part->parts;
 }
 
 static inline size_t ifd_ceil_div(size_t a, size_t b)
@@ -41,14 +57,15 @@ struct ifd_product {
     /* Outputs [begin, end) of l, the first of them in y's column 0; begin a multiple of nr. */
     size_t begin, end;
 };
-void ifd_step_product(struct ifd_lane *lane, const struct ifd_product *p);
+void ifd_step_product(const struct ifd_lane *part, const struct ifd_product *p);
 
 /* Rows of x, ld apart, into `to` as the product with `l` takes them; nothing to do in fp32. */
-void ifd_step_narrow(struct ifd_lane *lane, const float *x, size_t ld, size_t rows,
+void ifd_step_narrow(const struct ifd_lane *part, const float *x, size_t ld, size_t rows,
                      const struct ifd_linear *l, const struct ifd_narrow *to);
 
-/* x = norm(x) in place, rows of hidden, ld_h apart; and narrowed into `to` for `l`. */
-void ifd_step_norm(struct ifd_lane *lane, const struct ifd_norm *norm, float *x, size_t rows,
+/* x = norm(x) in place, rows of hidden, ld_h apart; and narrowed into `to` for `l`. Split by rows
+ * as ifd_step_narrow and nothing else is. */
+void ifd_step_norm(const struct ifd_lane *part, const struct ifd_norm *norm, float *x, size_t rows,
                    const struct ifd_linear *l, const struct ifd_narrow *to);
 
 #endif

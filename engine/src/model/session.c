@@ -97,6 +97,11 @@ void inferd_session_close(inferd_session *s)
     ifd_free(s);
 }
 
+struct ifd_scratch *ifd_session_scratch(inferd_session *session)
+{
+    return session->forward;
+}
+
 /* Run the collected batch; its first text is text `first` of the call. */
 static inferd_status run_batch(inferd_session *s, size_t first, inferd_result *results,
                                float *logits, inferd_error *err)
