@@ -76,8 +76,9 @@ bench-pass: ## A forward pass by steps, share of peak, lengths and two cores (AR
 bench-serving: build ## The server under load: SCRIPT=overhead, overload, fairness, swap, drain, ...
 	@scripts/bench-serving.sh $(SCRIPT) $(ARGS)
 
-wheel: build ## Build dist/inferd-*.whl (abi3, Linux) and try it in a clean environment
+wheel: build ## Build the wheel (abi3, Linux) and the sdist into dist/, and try both in clean environments
 	@scripts/wheel-check.sh
+	@scripts/sdist-check.sh
 
 test-python: build ## The Python package's tests (ARGS="-k async"; INFERD_TEST_CALLS=1000000 for the long leak test)
 	@scripts/test-python.sh $(ARGS)

@@ -12,7 +12,7 @@ python=$(scripts/venv.sh wheel python/requirements-build.txt)
 rm -rf build/wheel
 mkdir -p build/wheel dist
 if ! PATH="$(dirname "$python"):$PATH" "$python" -m build --wheel --no-isolation --outdir build/wheel \
-    -C cmake.define.INFERD_LIBRARY="$PWD/build/libinferd.a" python >>build/wheel.log 2>&1; then
+    -C build-dir="$PWD/build/python" -C cmake.define.INFERD_LIBRARY="$PWD/build/libinferd.a" python >>build/wheel.log 2>&1; then
   grep -E 'error|Error' -A 6 build/wheel.log | head -n 60 >&2 || tail -n 30 build/wheel.log >&2
   echo "wheel: failed; the whole log is build/wheel.log" >&2
   exit 1

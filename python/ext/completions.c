@@ -172,10 +172,13 @@ static int hand_over(struct completions_object *self, struct call *call, uint32_
 static PyObject *completions_submit(PyObject *o, PyObject *args)
 {
     struct completions_object *self = (struct completions_object *)o;
-    PyObject *model = NULL, *input = NULL, *timeout = NULL, *future = NULL;
+    PyObject *model = NULL, *input = NULL, *timeout = NULL, *future = NULL, *top_k = NULL;
+    int all = 0, raw = 0, timed = 0;
     uint32_t ms = 0;
-    if (!PyArg_ParseTuple(args, "OOOO:submit", &model, &input, &timeout, &future) ||
-        ext_timeout(timeout, &ms) < 0)
+    struct scores scores;
+    if (!PyArg_ParseTuple(args, "OOOO|Oppp:submit", &model, &input, &timeout, &future, &top_k, &all,
+                          &raw, &timed) ||
+        ext_timeout(timeout, &ms) < 0 || ext_scores_wanted(top_k, all, raw, &scores) < 0)
         return NULL;
     struct core *core = ext_model_core(model);
     if (!core)
@@ -184,6 +187,9 @@ static PyObject *completions_submit(PyObject *o, PyObject *args)
     ext_core_drop(core); /* the call holds it */
     if (!call)
         return NULL;
+    call->scores = scores;
+    call->timed = timed != 0;
+    inferd_request_keep_logits(call->request, scores.top > 0);
     if (fill(call, input) < 0) {
         ext_call_give(call);
         return NULL;
@@ -195,6 +201,12 @@ static PyObject *completions_submit(PyObject *o, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* Steals `value`, which may be NULL. */
+static PyObject *with_times(const struct call *call, PyObject *value)
+{
+    return value && call->timed ? Py_BuildValue("(NN)", value, ext_times(call->request)) : value;
+}
+
 /* What the future gets; NULL with *error set, or with an exception set when even that failed. */
 static PyObject *outcome(struct call *call, PyObject **error)
 {
@@ -204,15 +216,18 @@ static PyObject *outcome(struct call *call, PyObject **error)
         ext_call_error(call->status, &err);
     } else if (call->as_body) {
         const char *answer = inferd_request_answer(call->request, &size);
-        if (answer)
-            return PyBytes_FromStringAndSize(answer, (Py_ssize_t)size);
+        if (answer) {
+            ext_core_count(call->core, call->request);
+            return with_times(call, PyBytes_FromStringAndSize(answer, (Py_ssize_t)size));
+        }
         ext_call_error(INFERD_NO_MEMORY, &err);
     } else {
-        const inferd_result *results = inferd_request_results(call->request, &size);
         PyObject *list = PyList_New(0);
-        if (list && ext_results_append(list, call->labels, results, size) < 0)
+        ext_core_count(call->core, call->request);
+        if (list && ext_results_append(list, call->labels, ext_core_model(call->core),
+                                       call->request, call->scores) < 0)
             Py_CLEAR(list);
-        return list;
+        return with_times(call, list);
     }
     *error = ext_error_new(&err, 0);
     return NULL;
@@ -330,8 +345,10 @@ static PyObject *completions_pending(PyObject *o, void *none)
 
 static PyMethodDef completions_methods[] = {
     {"submit", completions_submit, METH_VARARGS,
-     "submit(model, texts_or_body, timeout, future) -> None\n\n"
-     "Raises what the engine refuses at once; everything later goes to the future."},
+     "submit(model, texts_or_body, timeout, future, top_k=None, all_scores=False,\n"
+     "raw_scores=False, times=False) -> None\n\n"
+     "Raises what the engine refuses at once; everything later goes to the future. times: the\n"
+     "future gets a pair of the answer and its Times."},
     {"drain", completions_drain, METH_NOARGS,
      "drain() -> None\n\nComplete the futures of calls that have ended. The loop's thread."},
     {"cancel", completions_cancel, METH_O,

@@ -14,7 +14,11 @@
 
 struct core {
     inferd_batcher *batcher;
-    pid_t pid; /* whose threads the batcher has */
+    inferd_model *model; /* a reference */
+    uint32_t labels;
+    uint64_t *predictions; /* [labels]; results given, by label */
+    uint64_t truncated;    /* texts of them that were cut */
+    pid_t pid;             /* whose threads the batcher has */
     size_t holders;
     struct call *idle;
     size_t idle_count;
@@ -23,18 +27,27 @@ struct core {
 struct core *ext_core_open(inferd_model *model, const inferd_batcher_options *options)
 {
     inferd_error err = {.status = INFERD_OK};
+    inferd_model_info info = {.struct_size = sizeof(info)};
+    inferd_model_get_info(model, &info);
     struct core *core = PyMem_Calloc(1, sizeof(*core));
-    if (!core) {
+    uint64_t *predictions = PyMem_Calloc(info.labels, sizeof(*predictions));
+    if (!core || !predictions) {
+        PyMem_Free(core);
+        PyMem_Free(predictions);
         PyErr_NoMemory();
         return NULL;
     }
     Py_BEGIN_ALLOW_THREADS(void) inferd_batcher_open(model, options, &core->batcher, &err);
     Py_END_ALLOW_THREADS if (!core->batcher)
     {
+        PyMem_Free(predictions);
         PyMem_Free(core);
         ext_raise(&err, 0);
         return NULL;
     }
+    core->model = inferd_model_retain(model);
+    core->labels = info.labels;
+    core->predictions = predictions;
     core->pid = getpid();
     core->holders = 1;
     return core;
@@ -68,12 +81,50 @@ void ext_core_drop(struct core *core)
         call_free(call);
     }
     Py_BEGIN_ALLOW_THREADS inferd_batcher_close(core->batcher);
-    Py_END_ALLOW_THREADS PyMem_Free(core);
+    inferd_model_release(core->model);
+    Py_END_ALLOW_THREADS PyMem_Free(core->predictions);
+    PyMem_Free(core);
 }
 
-inferd_batcher *ext_core_batcher(struct core *core)
+inferd_model *ext_core_model(struct core *core)
 {
-    return core->batcher;
+    return core->model;
+}
+
+void ext_core_count(struct core *core, const inferd_request *request)
+{
+    size_t count = 0;
+    const inferd_result *results = inferd_request_results(request, &count);
+    for (size_t i = 0; i < count; i++) {
+        core->predictions[results[i].label]++;
+        core->truncated += results[i].truncated;
+    }
+}
+
+static PyObject *predictions(const struct core *core)
+{
+    PyObject *tuple = PyTuple_New((Py_ssize_t)core->labels);
+    for (uint32_t i = 0; tuple && i < core->labels; i++) {
+        PyObject *n = PyLong_FromUnsignedLongLong(core->predictions[i]);
+        if (!n || PyTuple_SetItem(tuple, (Py_ssize_t)i, n) < 0)
+            Py_CLEAR(tuple);
+    }
+    return tuple;
+}
+
+PyObject *ext_core_stats(struct core *core)
+{
+    inferd_batcher_stats s = {.struct_size = sizeof(s)};
+    inferd_batcher_get_stats(core->batcher, &s);
+    return Py_BuildValue(
+        "{s:I,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:d,s:d,s:d,s:N,s:K}", "threads", s.threads,
+        "batches", (unsigned long long)s.batches, "texts", (unsigned long long)s.texts, "tokens",
+        (unsigned long long)s.tokens, "refused", (unsigned long long)s.refused, "expired",
+        (unsigned long long)s.expired, "cancelled", (unsigned long long)s.cancelled, "queue_texts",
+        (unsigned long long)s.queue_texts, "queue_tokens", (unsigned long long)s.queue_tokens,
+        "busy_seconds", (double)s.busy_ns / 1e9, "estimated_wait_seconds", s.estimated_wait_s,
+        "saturation_ratio", s.saturation_ratio, "predictions", predictions(core), "truncated",
+        (unsigned long long)core->truncated);
 }
 
 struct call *ext_call_take(struct core *core)
@@ -97,6 +148,9 @@ struct call *ext_call_take(struct core *core)
         sem_init(&call->done, 0, 0);
     }
     call->next = NULL;
+    call->scores = (struct scores){0, false};
+    call->timed = false;
+    inferd_request_keep_logits(call->request, 0);
     call->core = ext_core_hold(core);
     return call;
 }

@@ -4,7 +4,8 @@
  *
  *     module.c       the module, its constants, refusal of sub-interpreters
  *     errors.c       exceptions, generated from the engine's table of errors
- *     values.c       texts in; results, labels and figures out
+ *     values.c       texts in; labels and figures out
+ *     results.c      results and scores out
  *     core.c         a batcher with its pool of calls, shared by a model and all that is in flight
  *     model.c        the type Model: synchronous calls
  *     completions.c  the type Completions: calls whose end wakes an event loop through an eventfd
@@ -43,11 +44,21 @@ PyObject *ext_labels(const inferd_model *model, uint32_t count); /* tuple of str
 inferd_text *ext_texts(PyObject *sequence, PyObject **owner, size_t *count);
 /* A timeout in seconds, or None, as milliseconds of the engine (0: none). */
 int ext_timeout(PyObject *seconds, uint32_t *ms);
-/* Append results to a list of Result. */
-int ext_results_append(PyObject *list, PyObject *labels, const inferd_result *results,
-                       size_t count);
 PyObject *ext_info(const inferd_model *model);
-PyObject *ext_stats(const inferd_batcher_stats *stats);
+PyObject *ext_times(const inferd_request *request); /* a Times */
+
+/* results.c */
+int ext_results_init(PyObject *module);
+/* Which scores a result gets beside its label's: the `top` highest (0: none), as logits or not. */
+struct scores {
+    uint32_t top;
+    bool raw;
+};
+/* From a call's arguments; -1 with an exception set. */
+int ext_scores_wanted(PyObject *top_k, int all, int raw, struct scores *out);
+/* Append the results of a request that has ended well to a list of Result. */
+int ext_results_append(PyObject *list, PyObject *labels, const inferd_model *model,
+                       const inferd_request *request, struct scores wanted);
 
 /* core.c. A batcher and the requests that were used on it. It ends when its last holder lets go:
  * the model, or a call that is under way when the model is closed. In a child after fork() its
@@ -65,7 +76,8 @@ struct call {
     struct channel *channel;
     struct call *older, *newer; /* under way */
     PyObject *future, *labels;
-    bool as_body;
+    bool as_body, timed;
+    struct scores scores;
 };
 
 /* Opens the batcher, without the GIL. */
@@ -74,7 +86,10 @@ bool ext_core_is_ours(const struct core *core); /* false in a child after fork()
 struct core *ext_core_hold(struct core *core);
 /* Accepts NULL. May release the GIL while compute threads end. */
 void ext_core_drop(struct core *core);
-inferd_batcher *ext_core_batcher(struct core *core);
+inferd_model *ext_core_model(struct core *core); /* borrowed */
+PyObject *ext_core_stats(struct core *core);
+/* Count the labels of what a call answered. */
+void ext_core_count(struct core *core, const inferd_request *request);
 struct call *ext_call_take(struct core *core); /* NULL with an exception set */
 void ext_call_give(struct call *call);
 /* Submit, and wait for the end of a call, both without the GIL. `saved` is the thread's state,

@@ -145,6 +145,7 @@ struct pieces {
     size_t count, most; /* of all, and of one request */
     size_t submitted;
     uint32_t timeout_ms;
+    struct scores scores;
     inferd_error err;
 };
 
@@ -167,6 +168,8 @@ static PyObject *classify_pieces(struct core *core, PyObject *labels, struct pie
     PyObject *list = PyList_New(0);
     bool good = list && (calls[0] = ext_call_take(core)) && (calls[1] = ext_call_take(core));
     unsigned under_way = 0, at = 0; /* `at` is the older one */
+    for (unsigned i = 0; good && i < 2; i++)
+        inferd_request_keep_logits(calls[i]->request, p->scores.top > 0);
     while (good || under_way > 0) {
         inferd_status st = INFERD_OK;
         bool quiet = true;
@@ -183,7 +186,6 @@ static PyObject *classify_pieces(struct core *core, PyObject *labels, struct pie
             under_way--;
         }
         PyEval_RestoreThread(saved);
-        size_t count = 0;
         if (good && st) {
             ext_raise(&p->err, 0);
             good = false;
@@ -196,8 +198,9 @@ static PyObject *classify_pieces(struct core *core, PyObject *labels, struct pie
             good = false;
         }
         if (good && wait) {
-            const inferd_result *results = inferd_request_results(calls[at]->request, &count);
-            good = ext_results_append(list, labels, results, count) == 0;
+            ext_core_count(core, calls[at]->request);
+            good = ext_results_append(list, labels, ext_core_model(core), calls[at]->request,
+                                      p->scores) == 0;
         }
         at = wait ? 1 - at : at;
         if (good && under_way == 0 && p->submitted == p->count)
@@ -213,10 +216,13 @@ static PyObject *classify_pieces(struct core *core, PyObject *labels, struct pie
 
 static PyObject *model_classify(PyObject *o, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"texts", "timeout", NULL};
-    PyObject *sequence = NULL, *timeout = NULL, *owner = NULL, *list = NULL;
+    static char *names[] = {"texts", "top_k", "all_scores", "raw_scores", "timeout", NULL};
+    PyObject *sequence = NULL, *top_k = NULL, *timeout = NULL, *owner = NULL, *list = NULL;
+    int all = 0, raw = 0;
     struct pieces p = {.most = 0};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$O:classify", names, &sequence, &timeout) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OppO:classify", names, &sequence, &top_k,
+                                     &all, &raw, &timeout) ||
+        ext_scores_wanted(top_k, all, raw, &p.scores) < 0 ||
         ext_timeout(timeout, &p.timeout_ms) < 0)
         return NULL;
     inferd_text *texts = ext_texts(sequence, &owner, &p.count);
@@ -235,13 +241,23 @@ static PyObject *model_classify(PyObject *o, PyObject *args, PyObject *kwargs)
     return list;
 }
 
+static PyObject *answer_of(struct core *core, const inferd_request *request, const char *bytes,
+                           size_t size, int timed)
+{
+    ext_core_count(core, request);
+    return timed ? Py_BuildValue("(y#N)", bytes, (Py_ssize_t)size, ext_times(request))
+                 : PyBytes_FromStringAndSize(bytes, (Py_ssize_t)size);
+}
+
 static PyObject *model_classify_json(PyObject *o, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"body", "timeout", NULL};
+    static char *names[] = {"body", "times", "timeout", NULL};
     Py_buffer body;
     PyObject *timeout = NULL, *answer = NULL;
+    int timed = 0;
     uint32_t ms = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y*|$O:classify_json", names, &body, &timeout))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y*|$pO:classify_json", names, &body, &timed,
+                                     &timeout))
         return NULL;
     struct core *core = ext_timeout(timeout, &ms) < 0 ? NULL : ext_model_core(o);
     struct call *call = core ? ext_call_take(core) : NULL;
@@ -268,7 +284,7 @@ static PyObject *model_classify_json(PyObject *o, PyObject *args, PyObject *kwar
         if (quiet && st)
             ext_raise(&err, st == INFERD_OVERLOADED ? inferd_request_retry_ms(call->request) : 0);
         else if (quiet)
-            answer = PyBytes_FromStringAndSize(bytes, (Py_ssize_t)size);
+            answer = answer_of(core, call->request, bytes, size, timed);
         ext_call_give(call);
     }
     ext_core_drop(core);
@@ -327,13 +343,10 @@ static PyObject *model_close(PyObject *o, PyObject *none)
 static PyObject *model_stats(PyObject *o, PyObject *none)
 {
     (void)none;
-    inferd_batcher_stats stats = {.struct_size = sizeof(stats)};
     struct core *core = ext_model_core(o);
-    if (!core)
-        return NULL;
-    inferd_batcher_get_stats(ext_core_batcher(core), &stats);
+    PyObject *stats = core ? ext_core_stats(core) : NULL;
     ext_core_drop(core);
-    return ext_stats(&stats);
+    return stats;
 }
 
 static PyObject *model_info(PyObject *o, void *none)
@@ -365,11 +378,14 @@ static PyObject *model_closed(PyObject *o, void *none)
 #define METHOD(function) ((PyCFunction)(void (*)(void))(function))
 static PyMethodDef model_methods[] = {
     {"classify", METHOD(model_classify), METH_VARARGS | METH_KEYWORDS,
-     "classify(texts, *, timeout=None) -> list[Result]\n\n"
+     "classify(texts, *, top_k=None, all_scores=False, raw_scores=False, timeout=None)\n"
+     "-> list[Result]\n\n"
      "Classify any number of texts, in order; blocks, with the GIL released. Waits for room when\n"
-     "the queue is full. timeout: seconds for each max_inputs texts."},
+     "the queue is full. top_k: how many labels Result.scores has, highest first; all_scores:\n"
+     "every one. raw_scores: logits instead of probabilities (of every label, without top_k).\n"
+     "timeout: seconds for each max_inputs texts."},
     {"classify_json", METHOD(model_classify_json), METH_VARARGS | METH_KEYWORDS,
-     "classify_json(body, *, timeout=None) -> bytes\n\n"
+     "classify_json(body, *, times=False, timeout=None) -> bytes, or (bytes, Times)\n\n"
      "The whole of POST /infer on bytes: decoded, tokenised, computed and encoded in C with the\n"
      "GIL released. Raises OverloadedError at once when the queue is full."},
     {"tokenize", model_tokenize, METH_O, "tokenize(text) -> list[int]\n\nIds, truncated."},
@@ -378,7 +394,7 @@ static PyMethodDef model_methods[] = {
     {"close", model_close, METH_NOARGS,
      "close() -> None\n\nRefuse further calls; those under way are answered. Idempotent."},
     {"stats", model_stats, METH_NOARGS,
-     "stats() -> dict\n\nTotals since start(), and what waits now; see docs/metrics.md."},
+     "stats() -> dict\n\nTotals since start(), and what waits now; see inferd.Stats."},
     {NULL, NULL, 0, NULL},
 };
 

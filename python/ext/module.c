@@ -18,7 +18,8 @@ static int refuse_subinterpreter(void)
 static int module_exec(PyObject *module)
 {
     if (refuse_subinterpreter() < 0 || ext_errors_init(module) < 0 || ext_values_init(module) < 0 ||
-        ext_model_init(module) < 0 || ext_completions_init(module) < 0)
+        ext_results_init(module) < 0 || ext_model_init(module) < 0 ||
+        ext_completions_init(module) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "version", inferd_version());
 }

@@ -7,29 +7,28 @@
 #include <math.h>
 #include <stdio.h>
 
-static PyTypeObject *result_type;
+static PyTypeObject *times_type;
 
-static PyStructSequence_Field result_fields[] = {
-    {"label", "name of the label with the highest score"},
-    {"confidence", "its probability: softmax, or its own sigmoid for multi-label models"},
-    {"tokens", "tokens used, special tokens included"},
-    {"truncated", "whether the text was cut at the model's max_length"},
+static PyStructSequence_Field times_fields[] = {
+    {"parse", "decoding the body"},
+    {"tokenize", "texts to token ids"},
+    {"queue", "waiting for a compute thread"},
+    {"infer", "first batch until the end of the last"},
+    {"serialize", "encoding the answer"},
     {NULL, NULL},
 };
 
-static PyStructSequence_Desc result_desc = {
-    .name = "inferd.Result",
-    .doc = "The answer for one text.",
-    .fields = result_fields,
-    .n_in_sequence = 4,
+static PyStructSequence_Desc times_desc = {
+    .name = "inferd.Times",
+    .doc = "Where the time of a request went, in seconds: the stages of docs/metrics.md.",
+    .fields = times_fields,
+    .n_in_sequence = 5,
 };
 
 int ext_values_init(PyObject *module)
 {
-    result_type = PyStructSequence_NewType(&result_desc);
-    if (!result_type)
-        return -1;
-    return PyModule_AddObjectRef(module, "Result", (PyObject *)result_type);
+    times_type = PyStructSequence_NewType(&times_desc);
+    return times_type ? PyModule_AddObjectRef(module, "Times", (PyObject *)times_type) : -1;
 }
 
 PyObject *ext_labels(const inferd_model *model, uint32_t count)
@@ -109,39 +108,6 @@ int ext_timeout(PyObject *seconds, uint32_t *ms)
     return 0;
 }
 
-static PyObject *result_new(PyObject *labels, const inferd_result *r)
-{
-    PyObject *result = PyStructSequence_New(result_type);
-    PyObject *label = PyTuple_GetItem(labels, (Py_ssize_t)r->label);
-    PyObject *confidence = PyFloat_FromDouble((double)r->confidence);
-    PyObject *tokens = PyLong_FromUnsignedLong(r->tokens);
-    PyObject *truncated = PyBool_FromLong((long)r->truncated);
-    if (!result || !label || !confidence || !tokens || !truncated) {
-        Py_XDECREF(result);
-        Py_XDECREF(confidence);
-        Py_XDECREF(tokens);
-        Py_XDECREF(truncated);
-        return NULL;
-    }
-    PyStructSequence_SetItem(result, 0, Py_NewRef(label));
-    PyStructSequence_SetItem(result, 1, confidence);
-    PyStructSequence_SetItem(result, 2, tokens);
-    PyStructSequence_SetItem(result, 3, truncated);
-    return result;
-}
-
-int ext_results_append(PyObject *list, PyObject *labels, const inferd_result *results, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        PyObject *result = result_new(labels, &results[i]);
-        const int failed = !result || PyList_Append(list, result) < 0;
-        Py_XDECREF(result);
-        if (failed)
-            return -1;
-    }
-    return 0;
-}
-
 PyObject *ext_info(const inferd_model *model)
 {
     inferd_model_info i = {.struct_size = sizeof(i)};
@@ -156,14 +122,18 @@ PyObject *ext_info(const inferd_model *model)
                          (unsigned long long)i.weight_bytes);
 }
 
-PyObject *ext_stats(const inferd_batcher_stats *s)
+PyObject *ext_times(const inferd_request *request)
 {
-    return Py_BuildValue(
-        "{s:I,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:d,s:d,s:d}", "threads", s->threads, "batches",
-        (unsigned long long)s->batches, "texts", (unsigned long long)s->texts, "tokens",
-        (unsigned long long)s->tokens, "refused", (unsigned long long)s->refused, "expired",
-        (unsigned long long)s->expired, "cancelled", (unsigned long long)s->cancelled,
-        "queue_texts", (unsigned long long)s->queue_texts, "queue_tokens",
-        (unsigned long long)s->queue_tokens, "busy_seconds", (double)s->busy_ns / 1e9,
-        "estimated_wait_seconds", s->estimated_wait_s, "saturation_ratio", s->saturation_ratio);
+    inferd_request_times t = {.struct_size = sizeof(t)};
+    inferd_request_get_times(request, &t);
+    const uint64_t ns[] = {t.parse_ns, t.tokenize_ns, t.queue_ns, t.infer_ns, t.serialize_ns};
+    PyObject *times = PyStructSequence_New(times_type);
+    for (size_t i = 0; times && i < sizeof(ns) / sizeof(ns[0]); i++) {
+        PyObject *seconds = PyFloat_FromDouble((double)ns[i] / 1e9);
+        if (seconds)
+            PyStructSequence_SetItem(times, (Py_ssize_t)i, seconds);
+        else
+            Py_CLEAR(times);
+    }
+    return times;
 }

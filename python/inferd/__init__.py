@@ -3,6 +3,7 @@
 
     model = inferd.Model("models/sst2-minilm-l6")
     model.classify(["I love this!"])            # [Result(label='POSITIVE', confidence=0.98..., ...)]
+    model.classify(texts, top_k=3)[0].scores    # (Score(label='joy', score=0.71), ...), highest first
     await model.aclassify(["This is awful."])   # the same from asyncio, no thread per call
     model.classify_json(b'{"text": "fine"}')    # the bytes of POST /infer, answered in C
 
@@ -39,6 +40,8 @@ from ._engine import (
     OverloadedError,
     RequestTimeoutError,
     Result,
+    Score,
+    Times,
     TooManyInputsError,
     UnauthorizedError,
     UnsupportedMediaTypeError,
@@ -79,7 +82,9 @@ __all__ = [
     "OverloadedError",
     "RequestTimeoutError",
     "Result",
+    "Score",
     "Stats",
+    "Times",
     "TooManyInputsError",
     "UnauthorizedError",
     "UnimplementedError",

@@ -4,7 +4,7 @@ import sys
 from asyncio import Future
 from collections.abc import Sequence
 from os import PathLike
-from typing import Any, ClassVar, Final, final
+from typing import Any, ClassVar, Final, Literal, final, overload
 
 from typing_extensions import disjoint_base
 
@@ -14,7 +14,7 @@ version: Final[str]
 
 @final
 class Result(tuple[str, float, int, bool]):
-    n_fields: Final = 4
+    n_fields: Final = 5
     n_sequence_fields: Final = 4
     n_unnamed_fields: Final = 0
     __match_args__: Final = ("label", "confidence", "tokens", "truncated")
@@ -26,8 +26,42 @@ class Result(tuple[str, float, int, bool]):
     def tokens(self) -> int: ...
     @property
     def truncated(self) -> bool: ...
+    @property
+    def scores(self) -> tuple[Score, ...] | None: ...
     if sys.version_info >= (3, 13):
         def __replace__(self, **changes: Any) -> Result: ...
+
+@final
+class Score(tuple[str, float]):
+    n_fields: Final = 2
+    n_sequence_fields: Final = 2
+    n_unnamed_fields: Final = 0
+    __match_args__: Final = ("label", "score")
+    @property
+    def label(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+    if sys.version_info >= (3, 13):
+        def __replace__(self, **changes: Any) -> Score: ...
+
+@final
+class Times(tuple[float, float, float, float, float]):
+    n_fields: Final = 5
+    n_sequence_fields: Final = 5
+    n_unnamed_fields: Final = 0
+    __match_args__: Final = ("parse", "tokenize", "queue", "infer", "serialize")
+    @property
+    def parse(self) -> float: ...
+    @property
+    def tokenize(self) -> float: ...
+    @property
+    def queue(self) -> float: ...
+    @property
+    def infer(self) -> float: ...
+    @property
+    def serialize(self) -> float: ...
+    if sys.version_info >= (3, 13):
+        def __replace__(self, **changes: Any) -> Times: ...
 
 @disjoint_base
 class Model:
@@ -55,8 +89,23 @@ class Model:
     def started(self) -> bool: ...
     @property
     def closed(self) -> bool: ...
-    def classify(self, texts: Sequence[str], *, timeout: float | None = None) -> list[Result]: ...
-    def classify_json(self, body: bytes | bytearray | memoryview, *, timeout: float | None = None) -> bytes: ...
+    def classify(
+        self,
+        texts: Sequence[str],
+        *,
+        top_k: int | None = None,
+        all_scores: bool = False,
+        raw_scores: bool = False,
+        timeout: float | None = None,
+    ) -> list[Result]: ...
+    @overload
+    def classify_json(
+        self, body: bytes | bytearray | memoryview, *, times: Literal[False] = False, timeout: float | None = None
+    ) -> bytes: ...
+    @overload
+    def classify_json(
+        self, body: bytes | bytearray | memoryview, *, times: Literal[True], timeout: float | None = None
+    ) -> tuple[bytes, Times]: ...
     def tokenize(self, text: str, /) -> list[int]: ...
     def start(self) -> None: ...
     def close(self) -> None: ...
@@ -68,7 +117,16 @@ class Completions:
     @property
     def pending(self) -> int: ...
     def submit(
-        self, model: Model, texts_or_body: Sequence[str] | bytes | bytearray | memoryview, timeout: float | None, future: Future[Any], /
+        self,
+        model: Model,
+        texts_or_body: Sequence[str] | bytes | bytearray | memoryview,
+        timeout: float | None,
+        future: Future[Any],
+        top_k: int | None = None,
+        all_scores: bool = False,
+        raw_scores: bool = False,
+        times: bool = False,
+        /,
     ) -> None: ...
     def drain(self) -> None: ...
     def cancel(self, future: Future[Any], /) -> bool: ...

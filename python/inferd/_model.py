@@ -12,7 +12,7 @@ import os
 import weakref
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal, overload
 
 from . import _engine
 
@@ -40,21 +40,32 @@ class Model(_engine.Model):
     answers what is under way and ends them.
     """
 
-    async def aclassify(self, texts: Sequence[str], *, timeout: float | None = None) -> list[_engine.Result]:
+    async def aclassify(self, texts: Sequence[str], *, top_k: int | None = None, all_scores: bool = False,
+                        raw_scores: bool = False, timeout: float | None = None) -> list[_engine.Result]:
         """Classify up to max_inputs texts. Raises OverloadedError at once when the queue is full, and
-        DeadlineError when `timeout` seconds pass. Cancelling the task drops what is not begun."""
-        return await self._submit(texts, timeout)
+        DeadlineError when `timeout` seconds pass. Cancelling the task drops what is not begun.
 
-    async def aclassify_json(self, body: bytes, *, timeout: float | None = None) -> bytes:
-        """classify_json() without blocking; a body's own `timeout_ms` counts, too."""
-        return await self._submit(body, timeout)
+        top_k, all_scores, raw_scores: as for classify(); Result.scores has them."""
+        return await self._submit(texts, timeout, top_k, all_scores, raw_scores)
 
-    async def _submit(self, texts_or_body: Any, timeout: float | None) -> Any:
+    @overload
+    async def aclassify_json(self, body: bytes, *, times: Literal[False] = False,
+                             timeout: float | None = None) -> bytes: ...
+    @overload
+    async def aclassify_json(self, body: bytes, *, times: Literal[True],
+                             timeout: float | None = None) -> tuple[bytes, _engine.Times]: ...
+    async def aclassify_json(self, body: bytes, *, times: bool = False,
+                             timeout: float | None = None) -> bytes | tuple[bytes, _engine.Times]:
+        """classify_json() without blocking; a body's own `timeout_ms` counts, too. times: say where the
+        time went."""
+        return await self._submit(body, timeout, None, False, False, times)
+
+    async def _submit(self, texts_or_body: Any, timeout: float | None, *how: Any) -> Any:
         loop = asyncio.get_running_loop()
         if not self.started:
             await loop.run_in_executor(None, self.start)
         channel, future = _channel(loop), loop.create_future()
-        channel.submit(self, texts_or_body, timeout, future)
+        channel.submit(self, texts_or_body, timeout, future, *how)
         try:
             return await future
         except asyncio.CancelledError:

@@ -39,3 +39,5 @@ class Stats(TypedDict):
     busy_seconds: float
     estimated_wait_seconds: float
     saturation_ratio: float
+    predictions: tuple[int, ...]  # results given, by label, in the order of Model.labels
+    truncated: int  # texts of them that were cut at max_length

@@ -29,7 +29,10 @@ def test_typed_use(tmp_path):
     good.write_text("import inferd\n"
                     "m = inferd.Model('x', dtype='int8', threads=2)\n"
                     "label: str = m.classify(['a'])[0].label\n"
-                    "async def f() -> bytes:\n    return await m.aclassify_json(b'')\n", encoding="utf-8")
+                    "scores: tuple[inferd.Score, ...] | None = m.classify(['a'], top_k=3, raw_scores=True)[0].scores\n"
+                    "async def f() -> bytes:\n    return await m.aclassify_json(b'')\n"
+                    "async def g() -> tuple[bytes, inferd.Times]:\n    return await m.aclassify_json(b'', times=True)\n",
+                    encoding="utf-8")
     bad = tmp_path / "bad.py"
     bad.write_text("import inferd\nx: int = inferd.Model('x').classify(['a'])[0].label\n", encoding="utf-8")
     result = run("mypy", "--strict", str(good), cwd=tmp_path)

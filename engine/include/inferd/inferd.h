@@ -230,6 +230,8 @@ INFERD_API inferd_status inferd_request_set_texts(inferd_request *request, const
                                                   size_t count, inferd_error *err);
 INFERD_API inferd_status inferd_request_set_body(inferd_request *request, const char *body,
                                                  size_t size, inferd_error *err);
+/* Whether what is set from now on keeps its logits for inferd_request_logits. Off at first. */
+INFERD_API void inferd_request_keep_logits(inferd_request *request, int keep);
 /* Called once, on a compute thread, with INFERD_OK, _DEADLINE or _CANCELLED, as the last touch of
  * the request. Must be quick: wake another thread. */
 typedef void inferd_done_fn(void *arg, inferd_status status);
@@ -243,6 +245,22 @@ INFERD_API uint32_t inferd_request_retry_ms(const inferd_request *request);
 /* After INFERD_OK, until it is used again: results [*count]; POST /infer's answer, or NULL. */
 INFERD_API const inferd_result *inferd_request_results(const inferd_request *r, size_t *count);
 INFERD_API const char *inferd_request_answer(inferd_request *request, size_t *size);
+/* Logits [count of results][labels], row-major; NULL if they were not kept. For inferd_scores. */
+INFERD_API const float *inferd_request_logits(const inferd_request *request);
+
+/* Where the time of a request went, in nanoseconds; the stages of docs/metrics.md. Set struct_size.
+ */
+typedef struct inferd_request_times {
+    size_t struct_size;
+    uint64_t parse_ns;     /* decoding a body; 0 for texts */
+    uint64_t tokenize_ns;  /* setting: texts to ids */
+    uint64_t queue_ns;     /* submit until its first batch, or until it was dropped */
+    uint64_t infer_ns;     /* its first batch until the end of its last; 0 if there was none */
+    uint64_t serialize_ns; /* inferd_request_answer; 0 before that */
+} inferd_request_times;
+/* After `done`, until it is used again. */
+INFERD_API void inferd_request_get_times(const inferd_request *request,
+                                         inferd_request_times *times);
 INFERD_API const char *inferd_version(void);
 
 #ifdef __cplusplus

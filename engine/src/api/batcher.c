@@ -117,14 +117,13 @@ void inferd_batcher_get_stats(inferd_batcher *b, inferd_batcher_stats *out)
 {
     struct ifd_sched_stats s;
     struct ifd_load_sample sample = {.at_ns = ifd_clock_ns()};
-    const size_t size = out->struct_size;
     ifd_sched_get_stats(b->sched, &s);
     for (unsigned i = 0; i < b->workers; i++)
         sample.busy_ns += ifd_batch_stats_busy_ns(ifd_sched_batch_stats(b->sched, i), sample.at_ns);
     sample.tokens = s.tokens;
     const struct ifd_load_reading load = ifd_load_signal_read(&b->load, sample, s.queue_tokens);
     inferd_batcher_stats full = {
-        .struct_size = size,
+        .struct_size = out->struct_size,
         .threads = b->workers,
         .batches = s.batches,
         .texts = s.texts,
@@ -138,9 +137,5 @@ void inferd_batcher_get_stats(inferd_batcher *b, inferd_batcher_stats *out)
         .estimated_wait_s = load.wait_s,
         .saturation_ratio = load.saturation_ratio,
     };
-    if (size > IFD_OPTIONS_BYTES_MAX)
-        return; /* not a size that any version has: writing there would be wild */
-    if (size > sizeof(full))
-        memset((char *)out + sizeof(full), 0, size - sizeof(full));
-    memcpy(out, &full, size < sizeof(full) ? size : sizeof(full));
+    ifd_figures_copy(out, &full, sizeof(full));
 }

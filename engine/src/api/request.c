@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "codec/codec.h"
 #include "model/model.h"
+#include "model/options.h"
 
 #define TEXT_BYTES_MAX ((size_t)1 << 30)    /* of one request, decoded */
 #define ANSWER_BYTES_MAX ((size_t)64 << 20) /* of 65,536 results with the longest label names */
@@ -30,6 +31,10 @@ struct inferd_request {
     uint32_t *offsets;      /* [texts_capacity + 1] */
     inferd_result *results; /* [texts_capacity] */
     size_t texts_capacity;
+    bool keep_logits;
+    float *logits; /* [logits_capacity] */
+    size_t logits_capacity;
+    uint64_t parse_ns, tokenize_ns, serialize_ns;
 };
 
 inferd_status inferd_request_open(inferd_batcher *batcher, inferd_request **out, inferd_error *err)
@@ -63,6 +68,7 @@ void inferd_request_close(inferd_request *r)
     ifd_free(r->ids);
     ifd_free(r->offsets);
     ifd_free(r->results);
+    ifd_free(r->logits);
     ifd_free(r);
 }
 
@@ -108,6 +114,25 @@ static inferd_status reserve_ids(inferd_request *r, size_t ids, size_t texts, in
     return INFERD_OK;
 }
 
+static inferd_status reserve_logits(inferd_request *r, size_t texts, inferd_error *err)
+{
+    size_t count;
+    r->job.logits = NULL;
+    if (!r->keep_logits)
+        return INFERD_OK;
+    if (!ifd_size_mul(texts, ifd_engine_labels(r->job.engine), &count))
+        return no_memory(err, texts);
+    if (count > r->logits_capacity) {
+        float *now = grown(r->logits, count, sizeof(*now));
+        if (!now)
+            return no_memory(err, texts);
+        r->logits = now;
+        r->logits_capacity = count;
+    }
+    r->job.logits = r->logits;
+    return INFERD_OK;
+}
+
 /* A text of the caller's array, or of the decoded body when there is none. */
 static inferd_text text_at(const inferd_request *r, const inferd_text *texts, uint32_t i)
 {
@@ -121,9 +146,13 @@ static inferd_status tokenize(inferd_request *r, const inferd_text *texts, uint3
 {
     const inferd_model *model = ifd_engine_model(r->job.engine);
     const uint32_t max_length = ifd_model_max_length(model);
+    const uint64_t began = ifd_clock_ns();
     size_t total = 0;
     r->job.texts = 0; /* not submittable until all is well */
+    r->serialize_ns = 0;
     inferd_status st = reserve_texts(r, count, err);
+    if (!st)
+        st = reserve_logits(r, count, err);
     for (uint32_t i = 0; i < count && !st; i++) {
         const inferd_text text = text_at(r, texts, i);
         size_t n = 0;
@@ -143,6 +172,7 @@ static inferd_status tokenize(inferd_request *r, const inferd_text *texts, uint3
         return st;
     r->offsets[count] = (uint32_t)total;
     r->job.texts = count;
+    r->tokenize_ns = ifd_clock_ns() - began;
     return INFERD_OK;
 }
 
@@ -162,6 +192,7 @@ inferd_status inferd_request_set_texts(inferd_request *r, const inferd_text *tex
         if (texts[i].size > 0 && !texts[i].data)
             return ifd_fail(err, INFERD_INVALID_ARGUMENT, "text %zu is NULL", i);
     r->said_ms = 0;
+    r->parse_ns = 0;
     return tokenize(r, texts, (uint32_t)count, err);
 }
 
@@ -173,6 +204,7 @@ inferd_status inferd_request_set_body(inferd_request *r, const char *body, size_
         err = &local;
     if (!r || (size > 0 && !body))
         return ifd_fail(err, INFERD_INVALID_ARGUMENT, "request and body must not be NULL");
+    const uint64_t began = ifd_clock_ns();
     ifd_decode_begin(&r->decode, &ifd_codec_native);
     inferd_status st = INFERD_OK;
     if (size > 0)
@@ -182,7 +214,13 @@ inferd_status inferd_request_set_body(inferd_request *r, const char *body, size_
     if (st)
         return st;
     r->said_ms = r->decode.timeout_ms;
+    r->parse_ns = ifd_clock_ns() - began;
     return tokenize(r, NULL, r->decode.texts.count, err);
+}
+
+void inferd_request_keep_logits(inferd_request *r, int keep)
+{
+    r->keep_logits = keep != 0;
 }
 
 static void on_done(struct ifd_job *job)
@@ -242,10 +280,32 @@ const char *inferd_request_answer(inferd_request *r, size_t *size)
                                       .model = ifd_engine_model(r->job.engine),
                                       .results = r->results,
                                       .count = r->job.texts};
+    const uint64_t began = ifd_clock_ns();
     ifd_buf_reset(&r->answer);
     ifd_codec_native.encode(&answer, &r->answer);
+    r->serialize_ns = ifd_clock_ns() - began;
     if (r->answer.failed)
         return NULL;
     *size = r->answer.size;
     return r->answer.data;
+}
+
+const float *inferd_request_logits(const inferd_request *r)
+{
+    return r->job.logits;
+}
+
+void inferd_request_get_times(const inferd_request *r, inferd_request_times *out)
+{
+    const struct ifd_job *job = &r->job;
+    const uint64_t left_queue = job->started_ns ? job->started_ns : job->finished_ns;
+    const inferd_request_times full = {
+        .struct_size = out->struct_size,
+        .parse_ns = r->parse_ns,
+        .tokenize_ns = r->tokenize_ns,
+        .queue_ns = left_queue - job->queued_ns,
+        .infer_ns = job->finished_ns - left_queue,
+        .serialize_ns = r->serialize_ns,
+    };
+    ifd_figures_copy(out, &full, sizeof(full));
 }

@@ -265,9 +265,8 @@ void inferd_model_release(inferd_model *model)
 void inferd_model_get_info(const inferd_model *model, inferd_model_info *info)
 {
     const struct ifd_config *c = &model->config;
-    size_t size = info->struct_size;
     inferd_model_info full = {
-        .struct_size = size,
+        .struct_size = info->struct_size,
         .name = model->name,
         .architecture = ifd_arch_name(c->arch),
         .problem_type = c->problem == IFD_PROBLEM_MULTI_LABEL ? "multi_label_classification"
@@ -285,11 +284,7 @@ void inferd_model_get_info(const inferd_model *model, inferd_model_info *info)
         .parameters = model->weights->parameters,
         .weight_bytes = model->weights->bytes,
     };
-    if (size > IFD_OPTIONS_BYTES_MAX)
-        return; /* not a size that any version has: writing there would be wild */
-    if (size > sizeof(full))
-        memset((char *)info + sizeof(full), 0, size - sizeof(full));
-    memcpy(info, &full, size < sizeof(full) ? size : sizeof(full));
+    ifd_figures_copy(info, &full, sizeof(full));
 }
 
 const char *inferd_model_label(const inferd_model *model, uint32_t label)

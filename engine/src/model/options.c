@@ -23,3 +23,14 @@ inferd_status ifd_options_copy(const char *what, const void *from, void *to, siz
     memcpy(to, from, given < size ? given : size);
     return INFERD_OK;
 }
+
+void ifd_figures_copy(void *to, const void *from, size_t size)
+{
+    size_t wanted;
+    memcpy(&wanted, to, sizeof(wanted));
+    if (wanted < sizeof(wanted) || wanted > IFD_OPTIONS_BYTES_MAX)
+        return;
+    const size_t common = wanted < size ? wanted : size;
+    memcpy(to, from, common);
+    memset((char *)to + common, 0, wanted - common);
+}

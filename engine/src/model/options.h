@@ -16,5 +16,8 @@
  * filled with zeros; what is longer must be zero past it, as this version would ignore it. */
 IFD_MUST_CHECK inferd_status ifd_options_copy(const char *what, const void *from, void *to,
                                               size_t size, inferd_error *err);
+/* The other way: figures of `size` bytes into the caller's struct, which says its own size. What is
+ * longer than `size` is zeroed. A size that no version has gets nothing: writing would be wild. */
+void ifd_figures_copy(void *to, const void *from, size_t size);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The public batcher: options at their bounds, results equal to a session's bit by bit, bodies and
- * answers of POST /infer, refusals, time-outs, cancellation, many threads at once, a child after
- * fork(), and no allocation per request.
+ * The public batcher: options at their bounds, results and logits equal to a session's bit by bit,
+ * the stages' times, bodies and answers of POST /infer, refusals, time-outs, cancellation, many
+ * threads at once, a child after fork(), and no allocation per request.
  */
 #include <pthread.h>
 #include <semaphore.h>
@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "test.h"
 
@@ -144,6 +145,103 @@ static void test_results(void **state)
     assert_memory_equal(inferd_request_results(r, &count), want, sizeof(want));
     inferd_request_close(r);
     inferd_session_close(s);
+    inferd_model_release(m);
+}
+
+/* Kept logits are the session's bit by bit, for texts and bodies, and only where they were asked
+ * for. */
+static void test_logits(void **state)
+{
+    (void)state;
+    enum { LABELS_MAX = 8 };
+    inferd_model *m = open_model();
+    inferd_session *s = NULL;
+    inferd_request *r = NULL;
+    inferd_result want[TEXTS];
+    float logits[TEXTS * LABELS_MAX], scores[LABELS_MAX];
+    inferd_error err;
+    size_t count = 0;
+    inferd_model_info info = {.struct_size = sizeof(info)};
+    inferd_model_get_info(m, &info);
+    assert_in_range(info.labels, 2, LABELS_MAX);
+    inferd_batcher *b = open_batcher(m, 2);
+    assert_ok(inferd_session_open(m, NULL, &s, &err), err);
+    assert_ok(inferd_classify(s, texts, TEXTS, want, logits, &err), err);
+    assert_ok(inferd_request_open(b, &r, &err), err);
+    assert_ok(inferd_request_set_texts(r, texts, 1, &err), err);
+    assert_int_equal(run(r, 0), INFERD_OK);
+    assert_null(inferd_request_logits(r));
+    inferd_request_keep_logits(r, 1);
+    for (size_t n = 1; n <= TEXTS; n++) {
+        assert_ok(inferd_request_set_texts(r, texts, n, &err), err);
+        assert_int_equal(run(r, 0), INFERD_OK);
+        const float *got = inferd_request_logits(r);
+        assert_non_null(got);
+        assert_memory_equal(got, logits, n * info.labels * sizeof(*got));
+        const inferd_result *results = inferd_request_results(r, &count);
+        for (size_t i = 0; i < n; i++) {
+            inferd_scores(m, got + i * info.labels, scores);
+            assert_memory_equal(&scores[results[i].label], &results[i].confidence, sizeof(float));
+        }
+    }
+    static const char body[] = "{\"inputs\":[\"good\",\"a bad film\"]}";
+    assert_ok(inferd_request_set_body(r, body, sizeof(body) - 1, &err), err);
+    assert_int_equal(run(r, 0), INFERD_OK);
+    assert_memory_equal(inferd_request_logits(r), logits, 2 * info.labels * sizeof(float));
+    inferd_request_keep_logits(r, 0);
+    assert_ok(inferd_request_set_texts(r, texts, 2, &err), err);
+    assert_int_equal(run(r, 0), INFERD_OK);
+    assert_null(inferd_request_logits(r));
+    /* control: the texts' logits do differ */
+    assert_memory_not_equal(logits, logits + info.labels, info.labels * sizeof(float));
+    inferd_request_close(r);
+    inferd_batcher_close(b);
+    inferd_session_close(s);
+    inferd_model_release(m);
+}
+
+static uint64_t sum(const inferd_request_times *t)
+{
+    return t->parse_ns + t->tokenize_ns + t->queue_ns + t->infer_ns + t->serialize_ns;
+}
+
+/* The stages of a request: each where it happened, none longer than the whole. */
+static void test_times(void **state)
+{
+    (void)state;
+    static const char body[] = "{\"inputs\":[\"good\",\"a bad film\"]}";
+    inferd_model *m = open_model();
+    inferd_batcher *b = open_batcher(m, 1);
+    inferd_request *r = NULL;
+    inferd_error err;
+    size_t size = 0;
+    struct {
+        inferd_request_times times;
+        uint64_t newer;
+    } t = {.times = {.struct_size = sizeof(t)}, .newer = 7};
+    assert_ok(inferd_request_open(b, &r, &err), err);
+    const uint64_t began = ifd_clock_ns();
+    assert_ok(inferd_request_set_body(r, body, sizeof(body) - 1, &err), err);
+    assert_int_equal(run(r, 0), INFERD_OK);
+    inferd_request_get_times(r, &t.times);
+    assert_true(t.times.parse_ns > 0 && t.times.tokenize_ns > 0 && t.times.infer_ns > 0);
+    assert_int_equal(t.times.serialize_ns, 0);
+    assert_int_equal(t.newer, 0); /* a program built against a newer header */
+    assert_non_null(inferd_request_answer(r, &size));
+    inferd_request_get_times(r, &t.times);
+    assert_true(t.times.serialize_ns > 0 && t.times.queue_ns > 0);
+    assert_true(sum(&t.times) <= ifd_clock_ns() - began);
+    assert_ok(inferd_request_set_texts(r, texts, TEXTS, &err), err);
+    assert_int_equal(run(r, 0), INFERD_OK);
+    inferd_request_get_times(r, &t.times);
+    assert_true(t.times.parse_ns == 0 && t.times.serialize_ns == 0 && t.times.infer_ns > 0);
+    /* an older header: no more than its fields are written */
+    inferd_request_times old = {.struct_size = offsetof(inferd_request_times, queue_ns),
+                                .queue_ns = 11};
+    inferd_request_get_times(r, &old);
+    assert_true(old.tokenize_ns > 0 && old.queue_ns == 11);
+    inferd_request_close(r);
+    inferd_batcher_close(b);
     inferd_model_release(m);
 }
 
@@ -413,6 +511,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_results),
+        cmocka_unit_test(test_logits),
+        cmocka_unit_test(test_times),
         cmocka_unit_test(test_body_and_answer),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_overload),
