@@ -77,6 +77,14 @@ const struct ifd_option ifd_serve_options[] = {
     TIME("drain-delay", 0, "from SIGTERM, when /readyz says no, to the closing of the listener"),
     TIME("drain-timeout", 1, "then, for requests in flight"),
 
+    SECTION("For a person"),
+    {.kind = IFD_OPTION_CHOICE,
+     .name = "ui",
+     .value = "on|off",
+     .preset = "on",
+     .choices = "off|on",
+     .help = "the page at / for a browser, and /docs; off leaves / to its list of routes"},
+
     SECTION("Administration"),
     {.kind = IFD_OPTION_STRING,
      .name = "admin-key-file",
@@ -168,5 +176,6 @@ void ifd_serve_config(const struct ifd_options *o, struct ifd_server_config *c)
     c->host = ifd_options_text(o, "host");
     c->admin_key_file = ifd_options_text(o, "admin-key-file");
     c->load_at_full_priority = ifd_options_number(o, "load-priority") == 1; /* idle|normal */
+    c->ui = ifd_options_number(o, "ui") == 1;                               /* off|on */
     c->access_log = ifd_options_flag(o, "access-log");
 }

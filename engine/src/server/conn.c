@@ -146,9 +146,9 @@ static void on_request(struct ifd_conn *c)
         on_admin_request(c);
         return;
     }
-    if (!r->error.status && r->route->page) {
+    if (!r->error.status && (r->route->page || r->route->file)) {
         ifd_buf_reset(&c->io->body);
-        ifd_reply_send(c, r->route->page(c->io, &c->io->body));
+        ifd_reply_send(c, ifd_route_page(c->io, r));
         return;
     }
     inferd_error err = r->error;

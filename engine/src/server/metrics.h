@@ -54,8 +54,8 @@ enum ifd_shed {
 };
 extern const char *const ifd_shed_names[IFD_SHEDS];
 
-#define IFD_METRICS_ROUTES_MAX 32u /* the last is "other" */
-#define IFD_METRICS_CODES_MAX 24u  /* the last is "other" */
+#define IFD_METRICS_ROUTES_MAX 64u /* the last is "other" */
+#define IFD_METRICS_CODES_MAX 25u  /* the last is "other" */
 #define IFD_METRICS_LABELS_MAX 64u /* the last is "__other__" */
 #define IFD_METRICS_LABEL_BYTES 64u
 

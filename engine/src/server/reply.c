@@ -85,6 +85,14 @@ static const char *request_id(struct ifd_conn *c)
     return ifd_ident_id(c->request ? &c->request->ident : &io->stranger, &io->ids);
 }
 
+static const char *media_type(const struct ifd_request *r, const inferd_error *error)
+{
+    if (!error && r && r->media_type)
+        return r->media_type;
+    return !error && r && r->route && r->route->media_type ? r->route->media_type
+                                                           : "application/json";
+}
+
 /* `error` NULL: a page or a result. */
 static void reply(struct ifd_conn *c, int status, const inferd_error *error)
 {
@@ -97,8 +105,8 @@ static void reply(struct ifd_conn *c, int status, const inferd_error *error)
         keep = false;
     const struct ifd_response head = {
         .status = status,
-        .media_type = !error && r && r->route && r->route->media_type ? r->route->media_type
-                                                                      : "application/json",
+        .media_type = media_type(r, error),
+        .headers = r && !error && r->headers[0] ? r->headers : NULL,
         .allow = r ? r->allow : NULL,
         .retry_after_s = !retry                  ? 0
                          : r && r->retry_after_s ? r->retry_after_s

@@ -56,6 +56,8 @@ struct ifd_request *ifd_request_take(struct ifd_request_pool *pool,
     r->error.status = INFERD_OK;
     r->error.message[0] = '\0';
     r->allow = NULL;
+    r->media_type = NULL;
+    r->headers[0] = '\0';
     r->timeout_ms = 0;
     r->retry_after_s = 0;
     r->began_ns = r->parsed_ns = 0;

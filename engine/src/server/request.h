@@ -35,6 +35,8 @@ struct ifd_request {
     const struct ifd_route *route;
     inferd_error error;     /* the first refusal; status INFERD_OK: none */
     const char *allow;      /* with METHOD_NOT_ALLOWED */
+    const char *media_type; /* of the answer; NULL: the route's, or JSON */
+    char headers[640];      /* of the answer, whole lines with CRLF; "" mostly */
     uint32_t timeout_ms;    /* from admission to the answer; 0 before admission */
     unsigned retry_after_s; /* of a refusal; 0 = not known better than by its status */
     uint64_t began_ns;      /* first byte of the head */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/route.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/jsonout.h"
@@ -9,6 +10,7 @@
 #include "server/io.h"
 #include "server/metrics_page.h"
 #include "server/metrics_text.h"
+#include "server/ui_page.h"
 
 static int alive(struct ifd_io *io, struct ifd_buf *body)
 {
@@ -146,13 +148,21 @@ static const struct ifd_route routes[] = {
      .allow = "POST",
      .admin = ifd_admin_unload,
      .needs_key = true},
-    {.path = "/", .allow = READ, .page = index_page},
+    {.path = "/docs", .allow = READ, .file = "docs.html"},
+    {.path = "/ui/style.css", .allow = READ, .file = "style.css"},
+    {.path = "/ui/app.js", .allow = READ, .file = "app.js"},
+    {.path = "/ui/charts.js", .allow = READ, .file = "charts.js"},
+    {.path = "/ui/metrics.js", .allow = READ, .file = "metrics.js"},
+    {.path = "/ui/docs.js", .allow = READ, .file = "docs.js"},
+    {.path = "/ui/icon.svg", .allow = READ, .file = "icon.svg"},
+    {.path = "/", .allow = READ, .page = index_page, .file = "index.html"},
 };
 #define ROUTES (sizeof(routes) / sizeof(routes[0]))
 
 static bool is_there(const struct ifd_server *s, const struct ifd_route *route)
 {
-    return !route->needs_key || ifd_admin_is_on(s);
+    const bool shown = !route->file || route->page || s->config.ui;
+    return shown && (!route->needs_key || ifd_admin_is_on(s));
 }
 
 static int index_page(struct ifd_io *io, struct ifd_buf *body)
@@ -217,7 +227,8 @@ static inferd_status check(struct ifd_request *r, inferd_error *err)
             return st;
     }
     const bool reads = strcmp(h->method, "GET") == 0 || strcmp(h->method, "HEAD") == 0;
-    if (route->page ? !reads : strcmp(h->method, "POST") != 0) {
+    const bool read_only = route->page || route->file;
+    if (read_only ? !reads : strcmp(h->method, "POST") != 0) {
         r->allow = route->allow;
         return ifd_fail(err, INFERD_METHOD_NOT_ALLOWED, "%s allows %s, not %s", route->path,
                         route->allow, h->method);
@@ -225,7 +236,7 @@ static inferd_status check(struct ifd_request *r, inferd_error *err)
     if (h->expect_other)
         return ifd_fail(err, INFERD_EXPECTATION_FAILED,
                         "the only expectation that can be met is 100-continue");
-    if (route->page)
+    if (read_only)
         return INFERD_OK;
     if (route->admin && (!h->has_length || (!h->chunked && h->content_length == 0)))
         return INFERD_OK; /* some take no argument; the others miss it themselves */
@@ -242,6 +253,16 @@ static inferd_status check(struct ifd_request *r, inferd_error *err)
         return ifd_fail(err, INFERD_UNSUPPORTED_MEDIA_TYPE,
                         "Content-Encoding is not supported: send the body as it is");
     return INFERD_OK;
+}
+
+int ifd_route_page(struct ifd_io *io, struct ifd_request *r)
+{
+    const struct ifd_route *route = r->route;
+    if (ifd_ui_page_wanted(r))
+        return ifd_ui_page(r, &io->body);
+    if (route->file && io->server->config.ui)
+        snprintf(r->headers, sizeof(r->headers), "%s", ifd_ui_vary);
+    return route->page(io, &io->body);
 }
 
 void ifd_route_request(struct ifd_request *r)

@@ -16,6 +16,7 @@ struct ifd_route {
     int (*page)(struct ifd_io *io,
                 struct ifd_buf *body); /* GET and HEAD: appends, returns status */
     const char *media_type;            /* of what `page` says; NULL = application/json */
+    const char *file;                  /* with --ui on: this file of ui/, also beside a `page` */
     /* POST: changes the server */
     inferd_status (*admin)(struct ifd_io *io, struct ifd_request *r, inferd_error *err);
     bool needs_key; /* only there with --admin-key-file, and for who has one of its keys */
@@ -24,5 +25,8 @@ struct ifd_route {
 /* Looks the request's head over: sets r->route, or r->error (and r->allow) with what is wrong with
  * its path, method, body length, content type or expectation. */
 void ifd_route_request(struct ifd_request *r);
+/* GET and HEAD of a route with `page` or `file`: fills io->body and r->headers, returns the status.
+ */
+int ifd_route_page(struct ifd_io *io, struct ifd_request *r);
 
 #endif

@@ -69,6 +69,7 @@ struct ifd_server_config {
     const char *admin_key_file; /* who may use /admin; NULL = nobody, and there is no /admin */
     bool load_at_full_priority; /* models that are swapped in; false: at idle priority */
 
+    bool ui;         /* the page at / and what belongs to it */
     bool access_log; /* one line per request */
     bool banner; /* print "ready in 0.2 s: http://..." on stderr; default: if it is a terminal */
 };

@@ -35,6 +35,7 @@ void ifd_server_config_defaults(struct ifd_server_config *c)
         .max_queue_wait_ms = 1000,
         .drain_delay_ms = 0,
         .drain_timeout_ms = 20000,
+        .ui = true,
         .banner = isatty(STDERR_FILENO) == 1,
     };
 }
