@@ -35,6 +35,13 @@ const struct ifd_option ifd_serve_options[] = {
     IFD_MODEL_MAX_LENGTH_OPTION,
     IFD_MODEL_DTYPE_OPTION,
     IFD_MODEL_TIER_OPTION,
+    {.kind = IFD_OPTION_CHOICE,
+     .name = "long-text",
+     .value = "HOW",
+     .preset = "truncate",
+     .choices = "truncate|head_tail|window_mean|window_max",
+     .help = "what is done with a text of more than --max-length tokens, where its request does "
+             "not say"},
 
     SECTION("Listener"),
     {.kind = IFD_OPTION_STRING,
@@ -166,11 +173,16 @@ void ifd_serve_prepare(struct ifd_options *o)
         ifd_options_preset(o, fields[i].option, *field_of(&c, i));
 }
 
+/* In the order of --long-text's choices. */
+static const uint8_t long_texts[] = {IFD_TRUNCATION_RIGHT, IFD_TRUNCATION_HEAD_TAIL,
+                                     IFD_TRUNCATION_WINDOW_MEAN, IFD_TRUNCATION_WINDOW_MAX};
+
 void ifd_serve_config(const struct ifd_options *o, struct ifd_server_config *c)
 {
     ifd_server_config_defaults(c);
     for (size_t i = 0; i < FIELDS; i++)
         *field_of(c, i) = (uint32_t)ifd_options_number(o, fields[i].option);
+    c->long_text = long_texts[ifd_options_number(o, "long-text")];
     c->dtype = ifd_options_text(o, "dtype");
     c->tier = ifd_model_tier(o);
     c->host = ifd_options_text(o, "host");

@@ -20,7 +20,7 @@ void ifd_decode_begin(struct ifd_decode *d, const struct ifd_codec *codec)
     d->in_text = false;
     d->seen = 0;
     d->key_size = 0;
-    d->timeout_ms = 0;
+    d->options = (struct ifd_codec_options){.top_k = 1, .truncation = IFD_TRUNCATION_UNSAID};
     codec->begin(d);
 }
 
@@ -34,7 +34,7 @@ inferd_status ifd_decode_finish(struct ifd_decode *d, inferd_error *err)
     return d->codec->finish(d, err);
 }
 
-bool ifd_codec_timeout(const char *digits, size_t n, uint32_t *ms)
+bool ifd_codec_number(const char *digits, size_t n, uint32_t most, uint32_t *out)
 {
     uint32_t value = 0;
     if (n < 1 || n > 8)
@@ -44,7 +44,16 @@ bool ifd_codec_timeout(const char *digits, size_t n, uint32_t *ms)
             return false;
         value = value * 10 + (uint32_t)(digits[i] - '0');
     }
-    if (value < 1 || value > 86400000)
+    if (value > most)
+        return false;
+    *out = value;
+    return true;
+}
+
+bool ifd_codec_timeout(const char *digits, size_t n, uint32_t *ms)
+{
+    uint32_t value = 0;
+    if (!ifd_codec_number(digits, n, 86400000, &value) || value < 1)
         return false;
     *ms = value;
     return true;

@@ -217,9 +217,9 @@ void ifd_conn_job_done(struct ifd_conn *c)
         return;
     }
     if (r->job.status == INFERD_OK) {
-        ifd_shadow_choose(c->io, r);
         ifd_buf_reset(&c->io->body);
         ifd_infer_encode(r, &c->io->body);
+        ifd_shadow_choose(c->io, r);
         ifd_reply_send(c, 200);
     } else {
         inferd_error err;

@@ -12,7 +12,7 @@ const char *const ifd_stage_names[IFD_STAGES] = {
     "parse", "tokenize", "queue", "infer", "serialize", "write",
 };
 const char *const ifd_lost_names[IFD_LOSTS] = {"read", "wait", "write"};
-const char *const ifd_shed_names[IFD_SHEDS] = {"queue", "connections", "loading", "memory"};
+const char *const ifd_shed_names[IFD_SHEDS] = {"queue", "connections", "loading", "memory", "rate"};
 
 #define INPUT_TOKENS_MOST 8192u
 
@@ -81,10 +81,11 @@ void ifd_metrics_count_answer(struct ifd_metrics_io *m, const char *path, int co
     ifd_counter_add(&route_place(m, path)->codes[code_place(code)], 1);
 }
 
-void ifd_metrics_count_input(struct ifd_metrics_io *m, size_t tokens, bool truncated)
+void ifd_metrics_count_input(struct ifd_metrics_io *m, size_t tokens, bool truncated, bool windowed)
 {
     ifd_counter_add(&m->inputs, 1);
     ifd_counter_add(&m->truncated, truncated);
+    ifd_counter_add(&m->windowed, windowed);
     ifd_hist_add(&m->input_tokens, tokens);
 }
 

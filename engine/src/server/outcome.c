@@ -32,6 +32,7 @@ enum ifd_outcome ifd_outcome_of(inferd_status status)
     case INFERD_OK:
         return IFD_OUTCOME_OK;
     case INFERD_OVERLOADED:
+    case INFERD_RATE_LIMITED:
     case INFERD_LOADING:
     case INFERD_NO_MEMORY:
         return IFD_OUTCOME_SHED;
@@ -54,6 +55,8 @@ static enum ifd_shed shed_of(inferd_status status, bool has_request)
         return IFD_SHED_LOADING;
     case INFERD_NO_MEMORY:
         return IFD_SHED_MEMORY;
+    case INFERD_RATE_LIMITED:
+        return IFD_SHED_RATE;
     default:
         return has_request ? IFD_SHED_QUEUE : IFD_SHED_CONNECTIONS;
     }

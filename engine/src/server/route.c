@@ -94,13 +94,15 @@ static int info(struct ifd_io *io, struct ifd_buf *body)
                    c->max_target_bytes, c->max_connections, c->max_batch_tokens, c->max_batch_size,
                    c->batch_wait_us, c->max_queue, c->max_queue_tokens);
     ifd_buf_printf(body,
-                   ",\"keepalive_timeout_ms\":%u,\"header_timeout_ms\":%u,\"body_timeout_ms\":%u,"
+                   ",\"long_text\":\"%s\",\"keepalive_timeout_ms\":%u,\"header_timeout_ms\":%u,"
+                   "\"body_timeout_ms\":%u,"
                    "\"write_timeout_ms\":%u,\"request_timeout_ms\":%u,"
                    "\"max_queue_wait_ms\":%u,\"drain_delay_ms\":%u,"
                    "\"drain_timeout_ms\":%u}",
-                   c->keepalive_timeout_ms, c->header_timeout_ms, c->body_timeout_ms,
-                   c->write_timeout_ms, c->request_timeout_ms, c->max_queue_wait_ms,
-                   c->drain_delay_ms, c->drain_timeout_ms);
+                   ifd_truncation_names[c->long_text], c->keepalive_timeout_ms,
+                   c->header_timeout_ms, c->body_timeout_ms, c->write_timeout_ms,
+                   c->request_timeout_ms, c->max_queue_wait_ms, c->drain_delay_ms,
+                   c->drain_timeout_ms);
 #define SUM(field) (unsigned long long)sum(s, offsetof(struct ifd_io, field))
     ifd_buf_printf(body,
                    ",\"counts\":{\"connections\":%llu,\"requests\":%llu,\"inputs\":%llu,"

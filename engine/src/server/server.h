@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/truncation.h"
 
 /* Every limit and time-out of the server. A field is named as its option: max_batch_tokens is
  * --max-batch-tokens, keepalive_timeout_ms is --keepalive-timeout. Strings are borrowed until
@@ -32,6 +33,8 @@ struct ifd_server_config {
     const char *dtype;     /* NULL = auto */
     const char *tier;      /* NULL = $INFERD_CPU, else the best of this CPU */
     uint32_t max_length;   /* tokens per text; 0 = min(128, the model's limit) */
+    uint32_t long_text;    /* enum ifd_truncation: what is done with a longer text, unless its
+                            * request says; NONE is for requests alone */
 
     /* listener */
     const char *host;         /* IPv4 or IPv6 address, or "localhost" */

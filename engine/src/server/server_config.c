@@ -72,6 +72,8 @@ inferd_status ifd_server_config_check(const struct ifd_server_config *c, inferd_
     };
     if (!c->model_dir || !c->model_dir[0])
         return ifd_fail(err, INFERD_INVALID_ARGUMENT, "--model is needed: a model directory");
+    if (c->long_text >= IFD_TRUNCATIONS)
+        return ifd_fail(err, INFERD_INVALID_ARGUMENT, "--long-text has no value %u", c->long_text);
     if (!c->host || !c->host[0])
         return ifd_fail(err, INFERD_INVALID_ARGUMENT, "--host is needed: an address to listen on");
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
