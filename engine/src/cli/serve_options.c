@@ -35,6 +35,10 @@ const struct ifd_option ifd_serve_options[] = {
     IFD_MODEL_MAX_LENGTH_OPTION,
     IFD_MODEL_DTYPE_OPTION,
     IFD_MODEL_TIER_OPTION,
+    {.kind = IFD_OPTION_STRING,
+     .name = "served-model-name",
+     .value = "NAME",
+     .help = "what clients call the model; the last part of its directory's name by default"},
     {.kind = IFD_OPTION_CHOICE,
      .name = "long-text",
      .value = "HOW",
@@ -183,6 +187,7 @@ void ifd_serve_config(const struct ifd_options *o, struct ifd_server_config *c)
     for (size_t i = 0; i < FIELDS; i++)
         *field_of(c, i) = (uint32_t)ifd_options_number(o, fields[i].option);
     c->long_text = long_texts[ifd_options_number(o, "long-text")];
+    c->served_model_name = ifd_options_text(o, "served-model-name");
     c->dtype = ifd_options_text(o, "dtype");
     c->tier = ifd_model_tier(o);
     c->host = ifd_options_text(o, "host");

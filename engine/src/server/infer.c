@@ -68,6 +68,9 @@ inferd_status ifd_infer_submit(struct ifd_io *io, struct ifd_request *r, inferd_
 {
     if (!io->engine)
         return ifd_fail(err, INFERD_LOADING, "the model is still loading; retry in a second");
+    if (r->decode.model[0] && strcmp(r->decode.model, ifd_server_model_name(io->server)) != 0)
+        return ifd_fail(err, INFERD_NOT_FOUND, "there is no model \"%s\" here; this is \"%s\"",
+                        r->decode.model, ifd_server_model_name(io->server));
     r->parsed_ns = ifd_clock_ns();
     inferd_status status = find_timeout(io, r, err);
     if (!status) {
@@ -119,10 +122,10 @@ static void scores_of(const void *model, const float *logits, float *scores)
 }
 
 /* Texts that were cut are always told of. */
-static void tell_truncation(struct ifd_request *r, uint32_t count)
+void ifd_infer_tell_truncation(struct ifd_request *r)
 {
     uint32_t cut = 0;
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < r->encoding.texts; i++)
         cut += r->encoding.results[i].truncated;
     if (cut)
         snprintf(r->headers, sizeof(r->headers), "X-Truncated-Inputs: %u\r\n", cut);
@@ -142,6 +145,7 @@ void ifd_infer_encode(struct ifd_request *r, struct ifd_buf *body)
         ifd_model_pool(model, e, r->truncation, r->logits);
         r->job.texts = e->texts; /* one result each, from here on */
     }
+    struct ifd_answer_head head = {.headers = r->headers, .capacity = sizeof(r->headers)};
     const struct ifd_answer answer = {
         .label = label_name,
         .scores = scores_of,
@@ -153,12 +157,17 @@ void ifd_infer_encode(struct ifd_request *r, struct ifd_buf *body)
         .count = e->texts,
         .labels = ifd_engine_labels(r->job.engine),
         .ranking = &r->io->ranking,
+        .model_name = ifd_server_model_name(r->io->server),
+        .request_id = ifd_ident_id(&r->ident, &r->io->ids),
+        .unix_s = (ifd_io_date(r->io), r->io->date_second),
+        .head = &head,
         .times = {.parse_ns = between(r->began_ns, r->parsed_ns),
                   .tokenize_ns = between(r->parsed_ns, r->job.queued_ns),
                   .queue_ns = between(r->job.queued_ns, r->job.started_ns),
                   .infer_ns = between(r->job.started_ns, r->job.finished_ns)}};
-    tell_truncation(r, answer.count);
+    ifd_infer_tell_truncation(r);
     r->route->codec->encode(&answer, body);
+    r->media_type = head.media_type ? head.media_type : r->route->codec->media_type;
     for (uint32_t i = 0; i < answer.count; i++)
         ifd_metrics_count_result(&r->io->metrics, label_name(answer.model, e->results[i].label),
                                  e->results[i].confidence);

@@ -16,6 +16,8 @@ IFD_MUST_CHECK inferd_status ifd_infer_submit(struct ifd_io *io, struct ifd_requ
  * says. */
 IFD_MUST_CHECK inferd_status ifd_infer_tokenize(struct ifd_io *io, const inferd_model *model,
                                                 struct ifd_request *r, inferd_error *err);
+/* Into r->headers: how many of the encoded texts were cut, if any. */
+void ifd_infer_tell_truncation(struct ifd_request *r);
 /* The answer's body, and its headers into r->headers. The job's status must be INFERD_OK; once. */
 void ifd_infer_encode(struct ifd_request *r, struct ifd_buf *body);
 

@@ -156,12 +156,24 @@ void ifd_reply_send(struct ifd_conn *c, int status)
     reply(c, status, NULL);
 }
 
+/* The route's protocol may have a shape of its own. */
+static ifd_error_encoder *encoder_of(const struct ifd_request *r)
+{
+    if (!r || !r->route)
+        return NULL;
+    return r->route->codec ? r->route->codec->error : r->route->error;
+}
+
 void ifd_reply_error(struct ifd_conn *c, const inferd_error *error)
 {
     if (!c->request)
         ifd_ident_clear(&c->io->stranger);
+    ifd_error_encoder *encode = encoder_of(c->request);
     ifd_buf_reset(&c->io->body);
-    ifd_response_error(&c->io->body, error, request_id(c));
+    if (encode)
+        encode(error, ifd_status_http(error->status), request_id(c), &c->io->body);
+    else
+        ifd_response_error(&c->io->body, error, request_id(c));
     reply(c, ifd_status_http(error->status), error);
 }
 

@@ -10,6 +10,7 @@
 #include "server/io.h"
 #include "server/metrics_page.h"
 #include "server/metrics_text.h"
+#include "server/protocol_pages.h"
 #include "server/ui_page.h"
 
 static int alive(struct ifd_io *io, struct ifd_buf *body)
@@ -125,6 +126,8 @@ static int info(struct ifd_io *io, struct ifd_buf *body)
 static int index_page(struct ifd_io *io, struct ifd_buf *body);
 
 #define READ "GET, HEAD"
+#define OIP .error = ifd_error_plain
+#define VERSION "/v2/models/{model}/versions/{version}"
 static const struct ifd_route routes[] = {
     {.path = "/infer", .allow = "POST", .codec = &ifd_codec_native},
     {.path = "/healthz", .allow = READ, .page = alive},
@@ -150,6 +153,36 @@ static const struct ifd_route routes[] = {
      .allow = "POST",
      .admin = ifd_admin_unload,
      .needs_key = true},
+    {.path = "/predict", .allow = "POST", .codec = &ifd_codec_tei},
+    {.path = "/invocations", .allow = "POST", .codec = &ifd_codec_tei},
+    {.path = "/classify", .allow = "POST", .codec = &ifd_codec_vllm},
+    {.path = "/v1/classify", .allow = "POST", .codec = &ifd_codec_vllm},
+    {.path = "/tokenize", .allow = "POST", .codec = &ifd_codec_tokenize},
+    {.path = "/v1/models", .allow = READ, .page = ifd_page_kserve_models},
+    {.path = "/v1/models/{model}:predict", .allow = "POST", .codec = &ifd_codec_kserve},
+    {.path = "/v1/models/{model}", .allow = READ, .page = ifd_page_kserve_model, OIP},
+    {.path = "/v2", .allow = READ, .page = ifd_page_oip_server, OIP},
+    {.path = "/v2/health/live", .allow = READ, .page = ifd_page_oip_live, OIP},
+    {.path = "/v2/health/ready", .allow = READ, .page = ifd_page_oip_ready, OIP},
+    {.path = "/v2/models/stats", .allow = READ, .page = ifd_page_oip_stats, OIP},
+    {.path = "/v2/models/{model}/infer", .allow = "POST", .codec = &ifd_codec_oip},
+    {.path = "/v2/models/{model}", .allow = READ, .page = ifd_page_oip_model, OIP},
+    {.path = "/v2/models/{model}/ready", .allow = READ, .page = ifd_page_oip_model_ready, OIP},
+    {.path = "/v2/models/{model}/config", .allow = READ, .page = ifd_page_oip_config, OIP},
+    {.path = "/v2/models/{model}/stats", .allow = READ, .page = ifd_page_oip_stats, OIP},
+    {.path = VERSION "/infer", .allow = "POST", .codec = &ifd_codec_oip},
+    {.path = VERSION, .allow = READ, .page = ifd_page_oip_model, OIP},
+    {.path = VERSION "/ready", .allow = READ, .page = ifd_page_oip_model_ready, OIP},
+    {.path = VERSION "/config", .allow = READ, .page = ifd_page_oip_config, OIP},
+    {.path = VERSION "/stats", .allow = READ, .page = ifd_page_oip_stats, OIP},
+    {.path = "/v2/repository/index", .allow = "POST", .page = ifd_page_oip_index, OIP},
+    {.path = "/health", .allow = READ, .page = ifd_page_probe},
+    {.path = "/ping", .allow = READ, .page = ifd_page_probe},
+    {.path = "/-/healthz",
+     .allow = READ,
+     .page = ifd_page_ray_healthz,
+     .media_type = "text/plain; charset=utf-8"},
+    {.path = "/-/routes", .allow = READ, .page = ifd_page_ray_routes},
     {.path = "/docs", .allow = READ, .file = "docs.html"},
     {.path = "/ui/style.css", .allow = READ, .file = "style.css"},
     {.path = "/ui/app.js", .allow = READ, .file = "app.js"},
@@ -198,6 +231,12 @@ static bool is_json(const char *value)
            ifd_http_same(value, strlen(value), "charset=\"utf-8\"");
 }
 
+/* A part that the route has is `name`. */
+static bool part_is(const struct ifd_route_part *part, const char *name)
+{
+    return !part->at || (strlen(name) == part->size && memcmp(part->at, name, part->size) == 0);
+}
+
 static bool method_is_known(const char *method)
 {
     static const char *const known[] = {"GET",    "HEAD",    "POST",  "PUT",
@@ -212,8 +251,10 @@ static inferd_status check(struct ifd_request *r, inferd_error *err)
 {
     const struct ifd_http *h = &r->http;
     const struct ifd_route *route = NULL;
+    struct ifd_route_part model = {0}, version = {0};
     for (size_t i = 0; i < ROUTES && !route; i++)
-        if (ifd_http_path_is(h, routes[i].path) ||
+        if (ifd_route_matches(routes[i].path, ifd_http_target(h) + h->path_offset, h->path_size,
+                              &model, &version) ||
             (h->path_size == 0 && strcmp(routes[i].path, "/") == 0))
             route = is_there(r->io->server, &routes[i]) ? &routes[i] : NULL;
     r->route = route; /* also when the method is wrong: metrics name it */
@@ -228,9 +269,14 @@ static inferd_status check(struct ifd_request *r, inferd_error *err)
         if (st)
             return st;
     }
+    if (!part_is(&model, ifd_server_model_name(r->io->server)) || !part_is(&version, "1"))
+        return ifd_fail(err, INFERD_NOT_FOUND,
+                        "there is no such model or version here; this is \"%s\", version 1",
+                        ifd_server_model_name(r->io->server));
     const bool reads = strcmp(h->method, "GET") == 0 || strcmp(h->method, "HEAD") == 0;
     const bool read_only = route->page || route->file;
-    if (read_only ? !reads : strcmp(h->method, "POST") != 0) {
+    const bool posts = strcmp(route->allow, "POST") == 0;
+    if (posts ? strcmp(h->method, "POST") != 0 : !reads) {
         r->allow = route->allow;
         return ifd_fail(err, INFERD_METHOD_NOT_ALLOWED, "%s allows %s, not %s", route->path,
                         route->allow, h->method);
@@ -247,7 +293,11 @@ static inferd_status check(struct ifd_request *r, inferd_error *err)
                         "%s needs a body: send Content-Length or Transfer-Encoding: chunked",
                         route->path);
     const char *type = ifd_http_header(h, "content-type");
-    if (!type || !is_json(type))
+    /* with that header, which no page of another origin can send unasked, the body has a form of
+     * its own; and the protocol's clients give a JSON body no type */
+    const bool binary = route->codec && route->codec->takes_binary &&
+                        (!type || ifd_http_header(h, "inference-header-content-length"));
+    if (!binary && (!type || !is_json(type)))
         return ifd_fail(err, INFERD_UNSUPPORTED_MEDIA_TYPE,
                         "%s takes Content-Type: application/json (charset utf-8)", route->path);
     const char *coding = ifd_http_header(h, "content-encoding");

@@ -29,12 +29,14 @@
  * others. */
 struct ifd_server_config {
     /* model */
-    const char *model_dir; /* required */
-    const char *dtype;     /* NULL = auto */
-    const char *tier;      /* NULL = $INFERD_CPU, else the best of this CPU */
-    uint32_t max_length;   /* tokens per text; 0 = min(128, the model's limit) */
-    uint32_t long_text;    /* enum ifd_truncation: what is done with a longer text, unless its
-                            * request says; NONE is for requests alone */
+    const char *model_dir;         /* required */
+    const char *served_model_name; /* 1..128 of A-Z a-z 0-9 . _ -; NULL: the last part of model_dir,
+                                    * of whatever characters */
+    const char *dtype;             /* NULL = auto */
+    const char *tier;              /* NULL = $INFERD_CPU, else the best of this CPU */
+    uint32_t max_length;           /* tokens per text; 0 = min(128, the model's limit) */
+    uint32_t long_text; /* enum ifd_truncation: what is done with a longer text, unless its
+                         * request says; NONE is for requests alone */
 
     /* listener */
     const char *host;         /* IPv4 or IPv6 address, or "localhost" */
