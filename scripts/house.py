@@ -24,7 +24,8 @@ MAY_INCLUDE = {
     "sched": {"base", "text", "kernels", "model", "sched"},
     "codec": {"base", "codec"},
     "api": {"base", "text", "kernels", "model", "sched", "codec", "api"},
-    "server": {"base", "text", "kernels", "model", "sched", "codec", "server"},
+    "ui": {"ui"},
+    "server": {"base", "text", "kernels", "model", "sched", "codec", "ui", "server"},
     "cli": {"base", "text", "kernels", "model", "sched", "codec", "server", "cli"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([a-z]+)/')

@@ -13,6 +13,7 @@ declare -A group=(
   [parity]="unicode-data"
   [python]="python3 python3-venv"
   [platform]="git make curl gnupg openssl openssh-client ca-certificates"
+  [browser]="python3 python3-venv chromium fonts-dejavu-core"
   [wheel]="python3-dev"
 )
 

@@ -35,6 +35,17 @@ const struct ifd_option ifd_serve_options[] = {
     IFD_MODEL_MAX_LENGTH_OPTION,
     IFD_MODEL_DTYPE_OPTION,
     IFD_MODEL_TIER_OPTION,
+    {.kind = IFD_OPTION_STRING,
+     .name = "served-model-name",
+     .value = "NAME",
+     .help = "what clients call the model; the last part of its directory's name by default"},
+    {.kind = IFD_OPTION_CHOICE,
+     .name = "long-text",
+     .value = "HOW",
+     .preset = "truncate",
+     .choices = "truncate|head_tail|window_mean|window_max",
+     .help = "what is done with a text of more than --max-length tokens, where its request does "
+             "not say"},
 
     SECTION("Listener"),
     {.kind = IFD_OPTION_STRING,
@@ -76,6 +87,14 @@ const struct ifd_option ifd_serve_options[] = {
          "no bound but the request's own time-out"),
     TIME("drain-delay", 0, "from SIGTERM, when /readyz says no, to the closing of the listener"),
     TIME("drain-timeout", 1, "then, for requests in flight"),
+
+    SECTION("For a person"),
+    {.kind = IFD_OPTION_CHOICE,
+     .name = "ui",
+     .value = "on|off",
+     .preset = "on",
+     .choices = "off|on",
+     .help = "the page at / for a browser, and /docs; off leaves / to its list of routes"},
 
     SECTION("Administration"),
     {.kind = IFD_OPTION_STRING,
@@ -174,16 +193,23 @@ void ifd_serve_prepare(struct ifd_options *o)
         ifd_options_preset(o, fields[i].option, *field_of(&c, i));
 }
 
+/* In the order of --long-text's choices. */
+static const uint8_t long_texts[] = {IFD_TRUNCATION_RIGHT, IFD_TRUNCATION_HEAD_TAIL,
+                                     IFD_TRUNCATION_WINDOW_MEAN, IFD_TRUNCATION_WINDOW_MAX};
+
 void ifd_serve_config(const struct ifd_options *o, struct ifd_server_config *c)
 {
     ifd_server_config_defaults(c);
     for (size_t i = 0; i < FIELDS; i++)
         *field_of(c, i) = (uint32_t)ifd_options_number(o, fields[i].option);
+    c->long_text = long_texts[ifd_options_number(o, "long-text")];
+    c->served_model_name = ifd_options_text(o, "served-model-name");
     c->dtype = ifd_options_text(o, "dtype");
     c->tier = ifd_model_tier(o);
     c->host = ifd_options_text(o, "host");
     c->admin_key_file = ifd_options_text(o, "admin-key-file");
     c->load_at_full_priority = ifd_options_number(o, "load-priority") == 1; /* idle|normal */
+    c->ui = ifd_options_number(o, "ui") == 1;                               /* off|on */
     c->access_log = ifd_options_flag(o, "access-log");
     c->otlp_endpoint = ifd_options_text(o, "otlp-endpoint");
     c->otlp_service = ifd_options_text(o, "otlp-service");

@@ -14,6 +14,7 @@
 #include "server/models.h"
 #include "server/reply.h"
 #include "server/route.h"
+#include "server/tokens.h"
 
 /* Reading stops when this much waits behind the request in hand. */
 #define STASH_PAUSE_BYTES 16384u
@@ -68,6 +69,20 @@ void ifd_conn_close(struct ifd_conn *c, bool *cut)
 
 /* --- requests --- */
 
+static void begin_decode(struct ifd_request *r)
+{
+    uint32_t size = 0;
+    const char *said = ifd_http_header(&r->http, "inference-header-content-length");
+    ifd_decode_begin(&r->decode, r->route->codec);
+    if (!said || !r->route->codec->takes_binary)
+        return;
+    if (ifd_codec_number(said, strlen(said), 99999999, &size))
+        ifd_decode_json_size(&r->decode, size);
+    else
+        (void)ifd_fail(&r->error, INFERD_INVALID_REQUEST,
+                       "Inference-Header-Content-Length must be the bytes of the body's JSON");
+}
+
 static void on_head(struct ifd_conn *c)
 {
     struct ifd_request *r = c->request;
@@ -94,7 +109,7 @@ static void on_head(struct ifd_conn *c)
         }
     }
     if (r->route->codec)
-        ifd_decode_begin(&r->decode, r->route->codec);
+        begin_decode(r);
 }
 
 static void on_body(struct ifd_request *r)
@@ -139,6 +154,17 @@ static void admin_done(struct ifd_conn *c)
     ifd_conn_resume(c);
 }
 
+static void on_tokenize(struct ifd_conn *c)
+{
+    struct ifd_request *r = c->request;
+    inferd_error err;
+    ifd_buf_reset(&c->io->body);
+    if (ifd_decode_finish(&r->decode, &err) || ifd_tokens_answer(c->io, r, &c->io->body, &err))
+        ifd_reply_error(c, &err);
+    else
+        ifd_reply_send(c, 200);
+}
+
 static void on_request(struct ifd_conn *c)
 {
     struct ifd_request *r = c->request;
@@ -146,12 +172,16 @@ static void on_request(struct ifd_conn *c)
         on_admin_request(c);
         return;
     }
-    if (!r->error.status && r->route->page) {
+    if (!r->error.status && (r->route->page || r->route->file)) {
         ifd_buf_reset(&c->io->body);
-        ifd_reply_send(c, r->route->page(c->io, &c->io->body));
+        ifd_reply_send(c, ifd_route_page(c->io, r));
         return;
     }
     inferd_error err = r->error;
+    if (!err.status && !r->route->codec->encode) {
+        on_tokenize(c);
+        return;
+    }
     if (!err.status && !ifd_decode_finish(&r->decode, &err) && !ifd_infer_submit(c->io, r, &err)) {
         c->state = IFD_CONN_WAIT;
         return;
@@ -217,9 +247,9 @@ void ifd_conn_job_done(struct ifd_conn *c)
         return;
     }
     if (r->job.status == INFERD_OK) {
-        ifd_shadow_choose(c->io, r);
         ifd_buf_reset(&c->io->body);
         ifd_infer_encode(r, &c->io->body);
+        ifd_shadow_choose(c->io, r);
         ifd_reply_send(c, 200);
     } else {
         inferd_error err;

@@ -13,6 +13,7 @@ static const char *reason(int status)
         const char *text;
     } rows[] = {
         {200, "OK"},
+        {304, "Not Modified"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
         {404, "Not Found"},
@@ -63,10 +64,12 @@ void ifd_response_head(struct ifd_buf *out, const struct ifd_response *r)
     add_number(out, (size_t)r->status);
     ifd_buf_add_char(out, ' ');
     add_header(out, reason(r->status), "");
-    add_header(out, "Content-Type: ", r->media_type);
-    ifd_buf_add_str(out, "Content-Length: ");
-    add_number(out, r->body_size);
-    ifd_buf_add(out, "\r\n", 2);
+    if (r->status != 304) {
+        add_header(out, "Content-Type: ", r->media_type);
+        ifd_buf_add_str(out, "Content-Length: ");
+        add_number(out, r->body_size);
+        ifd_buf_add(out, "\r\n", 2);
+    }
     add_header(out, "Date: ", r->date);
     if (r->allow)
         add_header(out, "Allow: ", r->allow);
@@ -75,6 +78,8 @@ void ifd_response_head(struct ifd_buf *out, const struct ifd_response *r)
         add_number(out, r->retry_after_s);
         ifd_buf_add(out, "\r\n", 2);
     }
+    if (r->headers)
+        ifd_buf_add_str(out, r->headers);
     if (r->status == 401)
         add_header(out, "WWW-Authenticate: ", "Bearer");
     if (r->request_id)

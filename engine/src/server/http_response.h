@@ -17,6 +17,7 @@
 struct ifd_response {
     int status;
     const char *media_type;
+    const char *headers;      /* further lines, each with its CRLF; NULL = none */
     const char *allow;        /* of a 405, or NULL */
     unsigned retry_after_s;   /* the client may try again after so many seconds; 0 = not said */
     const char *request_id;   /* echoed or made; NULL = not said */
@@ -29,7 +30,7 @@ struct ifd_response {
 };
 
 /* The status line and headers with the empty line. The caller appends the body, unless head_only.
- */
+ * A 304 has neither type nor length: it is about what the client has. */
 void ifd_response_head(struct ifd_buf *out, const struct ifd_response *r);
 /* The one shape of errors: {"error":{"code":400,"type":"invalid_json","message":"...",
  * "request_id":"..."}}; the id must be safe as it stands (ident.h), NULL leaves it out. */

@@ -355,6 +355,7 @@ void ifd_io_fini(struct ifd_io *io)
     ifd_shadow_fini(&io->shadow);
     ifd_tokenizer_scratch_free(io->tokenizer);
     ifd_request_pool_fini(&io->pool);
+    ifd_ranking_fini(&io->ranking);
     ifd_buf_fini(&io->body);
     ifd_buf_fini(&io->out);
     ifd_free(io->read_buffer);

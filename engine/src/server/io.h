@@ -58,6 +58,7 @@ struct ifd_io {
     struct ifd_tokenizer_scratch *tokenizer;
     struct ifd_request_pool pool;
     struct ifd_buf body, out; /* the answer that is being built */
+    struct ifd_ranking ranking;
     uint64_t date_second;
     char date[IFD_HTTP_DATE_SIZE];
     struct ifd_io_counters counters;

@@ -205,6 +205,8 @@ static void add_inputs(struct ifd_mtext *m, const struct ifd_server *s)
     counter(m, "inferd_inputs_total", "Texts tokenized.", SUM(s, inputs));
     counter(m, "inferd_truncated_inputs_total", "Texts cut at the model's length.",
             SUM(s, truncated));
+    counter(m, "inferd_windowed_inputs_total", "Longer texts computed whole, in windows.",
+            SUM(s, windowed));
     view(s, offsetof(struct ifd_metrics_io, input_tokens), &v);
     histogram(m, "inferd_input_tokens", "Tokens of a text, after truncation.", &v);
     add_labels(m, s);

@@ -86,6 +86,14 @@ static const char *request_id(struct ifd_conn *c)
     return ifd_ident_id(c->request ? &c->request->ident : &io->stranger, &io->ids);
 }
 
+static const char *media_type(const struct ifd_request *r, const inferd_error *error)
+{
+    if (!error && r && r->media_type)
+        return r->media_type;
+    return !error && r && r->route && r->route->media_type ? r->route->media_type
+                                                           : "application/json";
+}
+
 /* `error` NULL: a page or a result. */
 static void reply(struct ifd_conn *c, int status, const inferd_error *error)
 {
@@ -98,8 +106,8 @@ static void reply(struct ifd_conn *c, int status, const inferd_error *error)
         keep = false;
     const struct ifd_response head = {
         .status = status,
-        .media_type = !error && r && r->route && r->route->media_type ? r->route->media_type
-                                                                      : "application/json",
+        .media_type = media_type(r, error),
+        .headers = r && !error && r->headers[0] ? r->headers : NULL,
         .allow = r ? r->allow : NULL,
         .retry_after_s = !retry                  ? 0
                          : r && r->retry_after_s ? r->retry_after_s
@@ -150,12 +158,24 @@ void ifd_reply_send(struct ifd_conn *c, int status)
     reply(c, status, NULL);
 }
 
+/* The route's protocol may have a shape of its own. */
+static ifd_error_encoder *encoder_of(const struct ifd_request *r)
+{
+    if (!r || !r->route)
+        return NULL;
+    return r->route->codec ? r->route->codec->error : r->route->error;
+}
+
 void ifd_reply_error(struct ifd_conn *c, const inferd_error *error)
 {
     if (!c->request)
         ifd_ident_clear(&c->io->stranger);
+    ifd_error_encoder *encode = encoder_of(c->request);
     ifd_buf_reset(&c->io->body);
-    ifd_response_error(&c->io->body, error, request_id(c));
+    if (encode)
+        encode(error, ifd_status_http(error->status), request_id(c), &c->io->body);
+    else
+        ifd_response_error(&c->io->body, error, request_id(c));
     reply(c, ifd_status_http(error->status), error);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/route.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/jsonout.h"
@@ -9,6 +10,8 @@
 #include "server/io.h"
 #include "server/metrics_page.h"
 #include "server/metrics_text.h"
+#include "server/protocol_pages.h"
+#include "server/ui_page.h"
 
 static int alive(struct ifd_io *io, struct ifd_buf *body)
 {
@@ -92,13 +95,15 @@ static int info(struct ifd_io *io, struct ifd_buf *body)
                    c->max_target_bytes, c->max_connections, c->max_batch_tokens, c->max_batch_size,
                    c->batch_wait_us, c->max_queue, c->max_queue_tokens);
     ifd_buf_printf(body,
-                   ",\"keepalive_timeout_ms\":%u,\"header_timeout_ms\":%u,\"body_timeout_ms\":%u,"
+                   ",\"long_text\":\"%s\",\"keepalive_timeout_ms\":%u,\"header_timeout_ms\":%u,"
+                   "\"body_timeout_ms\":%u,"
                    "\"write_timeout_ms\":%u,\"request_timeout_ms\":%u,"
                    "\"max_queue_wait_ms\":%u,\"drain_delay_ms\":%u,"
                    "\"drain_timeout_ms\":%u}",
-                   c->keepalive_timeout_ms, c->header_timeout_ms, c->body_timeout_ms,
-                   c->write_timeout_ms, c->request_timeout_ms, c->max_queue_wait_ms,
-                   c->drain_delay_ms, c->drain_timeout_ms);
+                   ifd_truncation_names[c->long_text], c->keepalive_timeout_ms,
+                   c->header_timeout_ms, c->body_timeout_ms, c->write_timeout_ms,
+                   c->request_timeout_ms, c->max_queue_wait_ms, c->drain_delay_ms,
+                   c->drain_timeout_ms);
 #define SUM(field) (unsigned long long)sum(s, offsetof(struct ifd_io, field))
     ifd_buf_printf(body,
                    ",\"counts\":{\"connections\":%llu,\"requests\":%llu,\"inputs\":%llu,"
@@ -121,6 +126,8 @@ static int info(struct ifd_io *io, struct ifd_buf *body)
 static int index_page(struct ifd_io *io, struct ifd_buf *body);
 
 #define READ "GET, HEAD"
+#define OIP .error = ifd_error_plain
+#define VERSION "/v2/models/{model}/versions/{version}"
 static const struct ifd_route routes[] = {
     {.path = "/infer", .allow = "POST", .codec = &ifd_codec_native},
     {.path = "/healthz", .allow = READ, .page = alive},
@@ -146,13 +153,51 @@ static const struct ifd_route routes[] = {
      .allow = "POST",
      .admin = ifd_admin_unload,
      .needs_key = true},
-    {.path = "/", .allow = READ, .page = index_page},
+    {.path = "/predict", .allow = "POST", .codec = &ifd_codec_tei},
+    {.path = "/invocations", .allow = "POST", .codec = &ifd_codec_tei},
+    {.path = "/classify", .allow = "POST", .codec = &ifd_codec_vllm},
+    {.path = "/v1/classify", .allow = "POST", .codec = &ifd_codec_vllm},
+    {.path = "/tokenize", .allow = "POST", .codec = &ifd_codec_tokenize},
+    {.path = "/v1/models", .allow = READ, .page = ifd_page_kserve_models},
+    {.path = "/v1/models/{model}:predict", .allow = "POST", .codec = &ifd_codec_kserve},
+    {.path = "/v1/models/{model}", .allow = READ, .page = ifd_page_kserve_model, OIP},
+    {.path = "/v2", .allow = READ, .page = ifd_page_oip_server, OIP},
+    {.path = "/v2/health/live", .allow = READ, .page = ifd_page_oip_live, OIP},
+    {.path = "/v2/health/ready", .allow = READ, .page = ifd_page_oip_ready, OIP},
+    {.path = "/v2/models/stats", .allow = READ, .page = ifd_page_oip_stats, OIP},
+    {.path = "/v2/models/{model}/infer", .allow = "POST", .codec = &ifd_codec_oip},
+    {.path = "/v2/models/{model}", .allow = READ, .page = ifd_page_oip_model, OIP},
+    {.path = "/v2/models/{model}/ready", .allow = READ, .page = ifd_page_oip_model_ready, OIP},
+    {.path = "/v2/models/{model}/config", .allow = READ, .page = ifd_page_oip_config, OIP},
+    {.path = "/v2/models/{model}/stats", .allow = READ, .page = ifd_page_oip_stats, OIP},
+    {.path = VERSION "/infer", .allow = "POST", .codec = &ifd_codec_oip},
+    {.path = VERSION, .allow = READ, .page = ifd_page_oip_model, OIP},
+    {.path = VERSION "/ready", .allow = READ, .page = ifd_page_oip_model_ready, OIP},
+    {.path = VERSION "/config", .allow = READ, .page = ifd_page_oip_config, OIP},
+    {.path = VERSION "/stats", .allow = READ, .page = ifd_page_oip_stats, OIP},
+    {.path = "/v2/repository/index", .allow = "POST", .page = ifd_page_oip_index, OIP},
+    {.path = "/health", .allow = READ, .page = ifd_page_probe},
+    {.path = "/ping", .allow = READ, .page = ifd_page_probe},
+    {.path = "/-/healthz",
+     .allow = READ,
+     .page = ifd_page_ray_healthz,
+     .media_type = "text/plain; charset=utf-8"},
+    {.path = "/-/routes", .allow = READ, .page = ifd_page_ray_routes},
+    {.path = "/docs", .allow = READ, .file = "docs.html"},
+    {.path = "/ui/style.css", .allow = READ, .file = "style.css"},
+    {.path = "/ui/app.js", .allow = READ, .file = "app.js"},
+    {.path = "/ui/charts.js", .allow = READ, .file = "charts.js"},
+    {.path = "/ui/metrics.js", .allow = READ, .file = "metrics.js"},
+    {.path = "/ui/docs.js", .allow = READ, .file = "docs.js"},
+    {.path = "/ui/icon.svg", .allow = READ, .file = "icon.svg"},
+    {.path = "/", .allow = READ, .page = index_page, .file = "index.html"},
 };
 #define ROUTES (sizeof(routes) / sizeof(routes[0]))
 
 static bool is_there(const struct ifd_server *s, const struct ifd_route *route)
 {
-    return !route->needs_key || ifd_admin_is_on(s);
+    const bool shown = !route->file || route->page || s->config.ui;
+    return shown && (!route->needs_key || ifd_admin_is_on(s));
 }
 
 static int index_page(struct ifd_io *io, struct ifd_buf *body)
@@ -186,6 +231,12 @@ static bool is_json(const char *value)
            ifd_http_same(value, strlen(value), "charset=\"utf-8\"");
 }
 
+/* A part that the route has is `name`. */
+static bool part_is(const struct ifd_route_part *part, const char *name)
+{
+    return !part->at || (strlen(name) == part->size && memcmp(part->at, name, part->size) == 0);
+}
+
 static bool method_is_known(const char *method)
 {
     static const char *const known[] = {"GET",    "HEAD",    "POST",  "PUT",
@@ -200,8 +251,10 @@ static inferd_status check(struct ifd_request *r, inferd_error *err)
 {
     const struct ifd_http *h = &r->http;
     const struct ifd_route *route = NULL;
+    struct ifd_route_part model = {0}, version = {0};
     for (size_t i = 0; i < ROUTES && !route; i++)
-        if (ifd_http_path_is(h, routes[i].path) ||
+        if (ifd_route_matches(routes[i].path, ifd_http_target(h) + h->path_offset, h->path_size,
+                              &model, &version) ||
             (h->path_size == 0 && strcmp(routes[i].path, "/") == 0))
             route = is_there(r->io->server, &routes[i]) ? &routes[i] : NULL;
     r->route = route; /* also when the method is wrong: metrics name it */
@@ -216,8 +269,14 @@ static inferd_status check(struct ifd_request *r, inferd_error *err)
         if (st)
             return st;
     }
+    if (!part_is(&model, ifd_server_model_name(r->io->server)) || !part_is(&version, "1"))
+        return ifd_fail(err, INFERD_NOT_FOUND,
+                        "there is no such model or version here; this is \"%s\", version 1",
+                        ifd_server_model_name(r->io->server));
     const bool reads = strcmp(h->method, "GET") == 0 || strcmp(h->method, "HEAD") == 0;
-    if (route->page ? !reads : strcmp(h->method, "POST") != 0) {
+    const bool read_only = route->page || route->file;
+    const bool posts = strcmp(route->allow, "POST") == 0;
+    if (posts ? strcmp(h->method, "POST") != 0 : !reads) {
         r->allow = route->allow;
         return ifd_fail(err, INFERD_METHOD_NOT_ALLOWED, "%s allows %s, not %s", route->path,
                         route->allow, h->method);
@@ -225,7 +284,7 @@ static inferd_status check(struct ifd_request *r, inferd_error *err)
     if (h->expect_other)
         return ifd_fail(err, INFERD_EXPECTATION_FAILED,
                         "the only expectation that can be met is 100-continue");
-    if (route->page)
+    if (read_only)
         return INFERD_OK;
     if (route->admin && (!h->has_length || (!h->chunked && h->content_length == 0)))
         return INFERD_OK; /* some take no argument; the others miss it themselves */
@@ -234,7 +293,11 @@ static inferd_status check(struct ifd_request *r, inferd_error *err)
                         "%s needs a body: send Content-Length or Transfer-Encoding: chunked",
                         route->path);
     const char *type = ifd_http_header(h, "content-type");
-    if (!type || !is_json(type))
+    /* with that header, which no page of another origin can send unasked, the body has a form of
+     * its own; and the protocol's clients give a JSON body no type */
+    const bool binary = route->codec && route->codec->takes_binary &&
+                        (!type || ifd_http_header(h, "inference-header-content-length"));
+    if (!binary && (!type || !is_json(type)))
         return ifd_fail(err, INFERD_UNSUPPORTED_MEDIA_TYPE,
                         "%s takes Content-Type: application/json (charset utf-8)", route->path);
     const char *coding = ifd_http_header(h, "content-encoding");
@@ -242,6 +305,16 @@ static inferd_status check(struct ifd_request *r, inferd_error *err)
         return ifd_fail(err, INFERD_UNSUPPORTED_MEDIA_TYPE,
                         "Content-Encoding is not supported: send the body as it is");
     return INFERD_OK;
+}
+
+int ifd_route_page(struct ifd_io *io, struct ifd_request *r)
+{
+    const struct ifd_route *route = r->route;
+    if (ifd_ui_page_wanted(r))
+        return ifd_ui_page(r, &io->body);
+    if (route->file && io->server->config.ui)
+        snprintf(r->headers, sizeof(r->headers), "%s", ifd_ui_vary);
+    return route->page(io, &io->body);
 }
 
 void ifd_route_request(struct ifd_request *r)

@@ -259,6 +259,24 @@ static inferd_status outcome(const struct ifd_server *s, inferd_error *err)
     }
 }
 
+/* The same over swaps: clients keep the name that they know. */
+static void name_model(struct ifd_server *s)
+{
+    const char *name = s->config.served_model_name;
+    size_t end = strlen(s->config.model_dir);
+    if (name) {
+        snprintf(s->model_name, sizeof(s->model_name), "%s", name);
+        return;
+    }
+    while (end > 1 && s->config.model_dir[end - 1] == '/')
+        end--;
+    size_t begin = end;
+    while (begin > 0 && s->config.model_dir[begin - 1] != '/')
+        begin--;
+    snprintf(s->model_name, sizeof(s->model_name), "%.*s", (int)(end - begin),
+             s->config.model_dir + begin);
+}
+
 inferd_status ifd_server_run(const struct ifd_server_config *config, inferd_error *err)
 {
     inferd_status status = ifd_server_config_check(config, err);
@@ -270,6 +288,7 @@ inferd_status ifd_server_run(const struct ifd_server_config *config, inferd_erro
     s->began_ns = ifd_clock_ns();
     s->config = *config;
     s->threads = config->threads ? config->threads : ifd_cpu_budget();
+    name_model(s);
     pthread_mutex_init(&s->lock, NULL);
     ifd_load_signal_init(&s->load, s->threads, s->began_ns);
     struct ifd_process_stats process;

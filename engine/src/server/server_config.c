@@ -37,8 +37,18 @@ void ifd_server_config_defaults(struct ifd_server_config *c)
         .drain_timeout_ms = 20000,
         .otlp_service = "inferd",
         .otlp_sample_percent = 100,
+        .ui = true,
         .banner = isatty(STDERR_FILENO) == 1,
     };
+}
+
+/* Safe in a path as it stands. */
+static bool is_name(const char *s)
+{
+    static const char allowed[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    const size_t n = strspn(s, allowed);
+    return n >= 1 && n <= 128 && s[n] == '\0';
 }
 
 inferd_status ifd_server_config_check(const struct ifd_server_config *c, inferd_error *err)
@@ -74,6 +84,11 @@ inferd_status ifd_server_config_check(const struct ifd_server_config *c, inferd_
     };
     if (!c->model_dir || !c->model_dir[0])
         return ifd_fail(err, INFERD_INVALID_ARGUMENT, "--model is needed: a model directory");
+    if (c->served_model_name && !is_name(c->served_model_name))
+        return ifd_fail(err, INFERD_INVALID_ARGUMENT,
+                        "--served-model-name must have 1 to 128 of A-Z a-z 0-9 . _ -");
+    if (c->long_text >= IFD_TRUNCATIONS)
+        return ifd_fail(err, INFERD_INVALID_ARGUMENT, "--long-text has no value %u", c->long_text);
     if (!c->host || !c->host[0])
         return ifd_fail(err, INFERD_INVALID_ARGUMENT, "--host is needed: an address to listen on");
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

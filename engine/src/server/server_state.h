@@ -24,6 +24,8 @@
 
 struct ifd_io;
 
+#define IFD_MODEL_NAME_SIZE 129u
+
 enum ifd_readiness { IFD_LOADING, IFD_WARMING, IFD_READY, IFD_LOAD_FAILED };
 
 /* In this order, never back. */
@@ -40,6 +42,7 @@ struct ifd_server {
     unsigned threads;
     uint64_t began_ns;
     char url[96];
+    char model_name[IFD_MODEL_NAME_SIZE]; /* that clients call the model by */
     struct ifd_sched *sched;
     struct ifd_io *ios;   /* [config.http_threads] */
     double start_seconds; /* of the process, since the epoch; negative: not known */
@@ -65,6 +68,11 @@ struct ifd_server {
     uv_timer_t drain;
     inferd_status outcome;
 };
+
+static inline const char *ifd_server_model_name(const struct ifd_server *s)
+{
+    return s->model_name;
+}
 
 /* What an I/O thread may ask: what a request counts while this answers. */
 static inline enum ifd_phase ifd_server_phase(const struct ifd_server *s)

@@ -88,8 +88,8 @@ void ifd_traces_record(const struct ifd_conn *c, const struct ifd_request *r)
     };
     memcpy(s.method, r->http.method, sizeof(s.method));
     if (due->staged) { /* otherwise the job may be the scheduler's still */
-        s.texts = job->texts;
-        s.tokens = r->offsets[job->texts];
+        s.texts = r->encoding.texts;
+        s.tokens = r->encoding.offsets[r->encoding.sequences];
         const uint64_t at[IFD_SPAN_STAGES + 1] = {r->began_ns,     r->parsed_ns,     job->queued_ns,
                                                   job->started_ns, job->finished_ns, s.ended_ns};
         memcpy(s.at_ns, at, sizeof(at));

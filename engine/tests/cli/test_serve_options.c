@@ -66,6 +66,8 @@ static void defaults_are_the_servers(void **state)
     assert_int_equal(got.access_log, want.access_log);
     assert_null(got.otlp_endpoint);
     assert_string_equal(got.otlp_service, want.otlp_service);
+    assert_int_equal(got.ui, want.ui);
+    assert_true(got.ui);
     got.model_dir = "m";
     assert_ok(ifd_server_config_check(&got, &err), err);
 }
@@ -167,11 +169,25 @@ static void every_option_reaches_its_field(void **state)
     assert_int_equal(count, NUMBER_COUNT);
 }
 
+static void the_page_can_be_switched_off(void **state)
+{
+    (void)state;
+    struct ifd_server_config c;
+    assert_ok(parse("ui", "off"), err);
+    ifd_serve_config(&o, &c);
+    assert_false(c.ui);
+    assert_ok(parse("ui", "on"), err);
+    ifd_serve_config(&o, &c);
+    assert_true(c.ui);
+    assert_int_equal(parse("ui", "yes"), INFERD_INVALID_ARGUMENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_the_servers),
         cmocka_unit_test(ranges_are_the_servers),
+        cmocka_unit_test(the_page_can_be_switched_off),
         cmocka_unit_test(every_option_reaches_its_field),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
