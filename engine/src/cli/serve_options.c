@@ -96,6 +96,25 @@ const struct ifd_option ifd_serve_options[] = {
      .choices = "off|on",
      .help = "the page at / for a browser, and /docs; off leaves / to its list of routes"},
 
+    SECTION("Trust"),
+    {.kind = IFD_OPTION_STRING,
+     .name = "api-key-file",
+     .value = "FILE",
+     .help = "a key per line; requests need one of them, probes do not"},
+    COUNT("rate-limit", 0, 1000000,
+          "requests per second of one client (an API key, or an address); more are answered with "
+          "429. 0 means no limit"),
+    COUNT("rate-burst", 0, 1000000, "of them at once; 0 means as many as --rate-limit"),
+    {.kind = IFD_OPTION_STRING,
+     .name = "cors-origin",
+     .value = "ORIGIN",
+     .help = "whose pages may ask from a browser, as https://example.org, or * for all; none "
+             "without it"},
+    {.kind = IFD_OPTION_STRING,
+     .name = "uds",
+     .value = "PATH",
+     .help = "a Unix socket to listen on, too"},
+
     SECTION("Administration"),
     {.kind = IFD_OPTION_STRING,
      .name = "admin-key-file",
@@ -176,6 +195,8 @@ static const struct {
     FIELD("drain-delay", drain_delay_ms),
     FIELD("drain-timeout", drain_timeout_ms),
     FIELD("otlp-sample-percent", otlp_sample_percent),
+    FIELD("rate-limit", rate_limit),
+    FIELD("rate-burst", rate_burst),
 #undef FIELD
 };
 #define FIELDS (sizeof(fields) / sizeof(fields[0]))
@@ -207,6 +228,9 @@ void ifd_serve_config(const struct ifd_options *o, struct ifd_server_config *c)
     c->dtype = ifd_options_text(o, "dtype");
     c->tier = ifd_model_tier(o);
     c->host = ifd_options_text(o, "host");
+    c->api_key_file = ifd_options_text(o, "api-key-file");
+    c->cors_origin = ifd_options_text(o, "cors-origin");
+    c->uds = ifd_options_text(o, "uds");
     c->admin_key_file = ifd_options_text(o, "admin-key-file");
     c->load_at_full_priority = ifd_options_number(o, "load-priority") == 1; /* idle|normal */
     c->ui = ifd_options_number(o, "ui") == 1;                               /* off|on */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/conn.h"
 
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -108,14 +109,14 @@ static void on_head(struct ifd_conn *c)
             return;
         }
     }
-    if (r->route->codec)
+    if (r->route->codec && !r->preflight)
         begin_decode(r);
 }
 
 static void on_body(struct ifd_request *r)
 {
     inferd_error err;
-    if (r->error.status)
+    if (r->error.status || r->preflight)
         return;
     if (r->route->admin)
         ifd_admin_body(r);
@@ -168,6 +169,11 @@ static void on_tokenize(struct ifd_conn *c)
 static void on_request(struct ifd_conn *c)
 {
     struct ifd_request *r = c->request;
+    if (!r->error.status && r->preflight) {
+        ifd_buf_reset(&c->io->body);
+        ifd_reply_send(c, 204);
+        return;
+    }
     if (!r->error.status && r->route->admin) {
         on_admin_request(c);
         return;
@@ -380,7 +386,7 @@ static void refuse(struct ifd_conn *c)
     ifd_reply_error_and_close(c, &err);
 }
 
-static struct ifd_conn *conn_new(struct ifd_io *io)
+static struct ifd_conn *conn_new(struct ifd_io *io, bool local)
 {
     struct ifd_conn *c = ifd_zalloc(sizeof(*c));
     if (!c)
@@ -389,7 +395,8 @@ static struct ifd_conn *conn_new(struct ifd_io *io)
     c->armed_answers = UINT64_MAX;
     ifd_buf_init(&c->stash, STASH_BYTES_MAX);
     ifd_buf_init(&c->out, SIZE_MAX);
-    if (uv_tcp_init(&io->loop, &c->tcp) != 0) {
+    c->local = local;
+    if ((local ? uv_pipe_init(&io->loop, &c->pipe, 0) : uv_tcp_init(&io->loop, &c->tcp)) != 0) {
         ifd_free(c);
         return NULL;
     }
@@ -400,12 +407,37 @@ static struct ifd_conn *conn_new(struct ifd_io *io)
     return c;
 }
 
+/* An IPv4 address, an IPv6 network of /64, or the user behind a Unix socket. */
+static uint64_t client_of(const struct ifd_conn *c)
+{
+    struct sockaddr_storage a = {0};
+    struct ucred user;
+    socklen_t size = sizeof(user);
+    int length = sizeof(a);
+    uint64_t client = 0;
+    uv_os_fd_t fd;
+    if (c->local)
+        return uv_fileno((const uv_handle_t *)&c->pipe, &fd) == 0 &&
+                       getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &user, &size) == 0
+                   ? UINT64_C(1) << 40 | user.uid
+                   : UINT64_C(1) << 40;
+    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&a, &length) != 0)
+        return 0;
+    if (a.ss_family == AF_INET)
+        return UINT64_C(1) << 41 | ((const struct sockaddr_in *)&a)->sin_addr.s_addr;
+    memcpy(&client, &((const struct sockaddr_in6 *)&a)->sin6_addr, sizeof(client));
+    return client;
+}
+
 /* The socket is in c->tcp. */
 static void conn_begin(struct ifd_conn *c)
 {
     struct ifd_io *io = c->io;
     ifd_io_count(&io->counters.connections, 1);
-    uv_tcp_nodelay(&c->tcp, 1);
+    if (!c->local)
+        uv_tcp_nodelay(&c->tcp, 1);
+    if (io->server->rate)
+        c->client = client_of(c);
     if (io->open > io->open_max) {
         if (!ifd_ring_is_empty(&io->evictable))
             ifd_conn_close(ifd_conn_of_evictable(io->evictable.next), NULL);
@@ -419,23 +451,23 @@ static void conn_begin(struct ifd_conn *c)
 
 void ifd_conn_accept(struct ifd_io *io, uv_stream_t *listener)
 {
-    struct ifd_conn *c = conn_new(io);
+    struct ifd_conn *c = conn_new(io, listener->type == UV_NAMED_PIPE);
     if (!c)
-        ifd_io_reject(io);
+        ifd_io_reject(io, listener);
     else if (uv_accept(listener, (uv_stream_t *)&c->tcp) != 0)
         ifd_conn_close(c, NULL);
     else
         conn_begin(c);
 }
 
-void ifd_conn_adopt(struct ifd_io *io, int fd)
+void ifd_conn_adopt(struct ifd_io *io, int fd, bool local)
 {
-    struct ifd_conn *c = conn_new(io);
+    struct ifd_conn *c = conn_new(io, local);
     if (!c) {
         close(fd);
         return;
     }
-    if (uv_tcp_open(&c->tcp, fd) != 0)
+    if ((local ? uv_pipe_open(&c->pipe, fd) : uv_tcp_open(&c->tcp, fd)) != 0)
         ifd_conn_close(c, NULL);
     else
         conn_begin(c);

@@ -27,7 +27,10 @@ enum ifd_conn_state {
 };
 
 struct ifd_conn {
-    uv_tcp_t tcp; /* first: the handle casts back */
+    union { /* first: the handle casts back */
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    };
     struct ifd_io *io;
     struct ifd_timer timer;
     struct ifd_link all, evictable;
@@ -38,9 +41,11 @@ struct ifd_conn {
     size_t pending;              /* bytes behind the request that is being completed */
     uint64_t answers;
     uint64_t armed_answers; /* with armed_state: what the timer was armed for */
+    uint64_t client;        /* who it is, for --rate-limit: its address, or user */
     uint32_t lingered;      /* bytes thrown away while lingering */
     uint8_t state, armed_state;
     bool reading, writing, eof, shut, close_after;
+    bool local; /* a Unix socket */
     bool asked; /* whether a client that shut its side is still there */
     union {
         uv_write_t write;
@@ -50,8 +55,8 @@ struct ifd_conn {
 
 /* Takes the connection that waits at the listener. */
 void ifd_conn_accept(struct ifd_io *io, uv_stream_t *listener);
-/* Takes an accepted socket. */
-void ifd_conn_adopt(struct ifd_io *io, int fd);
+/* Takes an accepted socket, of the Unix listener if `local`. */
+void ifd_conn_adopt(struct ifd_io *io, int fd, bool local);
 /* The job of the connection's request is back. */
 void ifd_conn_job_done(struct ifd_conn *c);
 /* An answer has gone out, later than it was given: go on with what was stashed meanwhile. */

@@ -5,6 +5,7 @@
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -59,8 +60,13 @@ static bool is_gone(const struct ifd_conn *c)
     uv_os_fd_t fd;
     struct tcp_info info;
     socklen_t size = sizeof(info);
-    return uv_fileno((const uv_handle_t *)&c->tcp, &fd) != 0 ||
-           getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_state == TCP_CLOSE;
+    if (uv_fileno((const uv_handle_t *)&c->tcp, &fd) != 0)
+        return true;
+    if (c->local) {
+        struct pollfd p = {.fd = fd};
+        return poll(&p, 1, 0) != 0; /* it says of both sides that they are shut, or an error */
+    }
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_state == TCP_CLOSE;
 }
 
 /* The client has shut its side while its answer is computed. Most have gone, and then the work is

@@ -17,11 +17,13 @@
 struct ifd_response {
     int status;
     const char *media_type;
-    const char *headers;      /* further lines, each with its CRLF; NULL = none */
-    const char *allow;        /* of a 405, or NULL */
-    unsigned retry_after_s;   /* the client may try again after so many seconds; 0 = not said */
-    const char *request_id;   /* echoed or made; NULL = not said */
-    const char *model_digest; /* "sha256:..." of the model that answered; NULL = none did */
+    const char *headers;         /* further lines, each with its CRLF; NULL = none */
+    const char *cors_origin;     /* may read the answer in a browser; NULL = not said */
+    const char *preflight_allow; /* methods, where a browser asked; NULL = it did not */
+    const char *allow;           /* of a 405, or NULL */
+    unsigned retry_after_s;      /* the client may try again after so many seconds; 0 = not said */
+    const char *request_id;      /* echoed or made; NULL = not said */
+    const char *model_digest;    /* "sha256:..." of the model that answered; NULL = none did */
     bool keep_alive;
     bool say_keep_alive; /* to an HTTP/1.0 client, which must be told */
     bool head_only;      /* the request was HEAD */

@@ -94,6 +94,16 @@ static const char *media_type(const struct ifd_request *r, const inferd_error *e
                                                            : "application/json";
 }
 
+/* The origin that is told that it may read this answer. */
+static const char *cors_origin(const struct ifd_io *io, const struct ifd_request *r)
+{
+    const char *allowed = io->server->config.cors_origin;
+    const char *origin = allowed && r && r->has_head ? ifd_http_header(&r->http, "origin") : NULL;
+    if (!origin)
+        return NULL;
+    return strcmp(allowed, "*") == 0 || strcmp(allowed, origin) == 0 ? allowed : NULL;
+}
+
 /* `error` NULL: a page or a result. */
 static void reply(struct ifd_conn *c, int status, const inferd_error *error)
 {
@@ -108,6 +118,8 @@ static void reply(struct ifd_conn *c, int status, const inferd_error *error)
         .status = status,
         .media_type = media_type(r, error),
         .headers = r && !error && r->headers[0] ? r->headers : NULL,
+        .cors_origin = cors_origin(io, r),
+        .preflight_allow = r && r->preflight && !error ? r->route->allow : NULL,
         .allow = r ? r->allow : NULL,
         .retry_after_s = !retry                  ? 0
                          : r && r->retry_after_s ? r->retry_after_s

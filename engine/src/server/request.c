@@ -55,6 +55,7 @@ struct ifd_request *ifd_request_take(struct ifd_request_pool *pool,
     r->error.status = INFERD_OK;
     r->error.message[0] = '\0';
     r->allow = NULL;
+    r->preflight = false;
     r->media_type = NULL;
     r->headers[0] = '\0';
     r->timeout_ms = 0;

@@ -35,6 +35,7 @@ struct ifd_request {
     struct ifd_decode decode;
     const struct ifd_route *route;
     inferd_error error;     /* the first refusal; status INFERD_OK: none */
+    bool preflight;         /* a browser asks whether it may ask: the Fetch standard's CORS */
     const char *allow;      /* with METHOD_NOT_ALLOWED */
     const char *media_type; /* of the answer; NULL: the route's, or JSON */
     char headers[640];      /* of the answer, whole lines with CRLF; "" mostly */

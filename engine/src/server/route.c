@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/jsonout.h"
+#include "server/access.h"
 #include "server/admin.h"
 #include "server/http_chars.h"
 #include "server/io.h"
@@ -95,15 +96,16 @@ static int info(struct ifd_io *io, struct ifd_buf *body)
                    c->max_target_bytes, c->max_connections, c->max_batch_tokens, c->max_batch_size,
                    c->batch_wait_us, c->max_queue, c->max_queue_tokens);
     ifd_buf_printf(body,
-                   ",\"long_text\":\"%s\",\"keepalive_timeout_ms\":%u,\"header_timeout_ms\":%u,"
+                   ",\"long_text\":\"%s\",\"rate_limit\":%u,\"rate_burst\":%u,\"keepalive_timeout_"
+                   "ms\":%u,\"header_timeout_ms\":%u,"
                    "\"body_timeout_ms\":%u,"
                    "\"write_timeout_ms\":%u,\"request_timeout_ms\":%u,"
                    "\"max_queue_wait_ms\":%u,\"drain_delay_ms\":%u,"
                    "\"drain_timeout_ms\":%u}",
-                   ifd_truncation_names[c->long_text], c->keepalive_timeout_ms,
-                   c->header_timeout_ms, c->body_timeout_ms, c->write_timeout_ms,
-                   c->request_timeout_ms, c->max_queue_wait_ms, c->drain_delay_ms,
-                   c->drain_timeout_ms);
+                   ifd_truncation_names[c->long_text], c->rate_limit, c->rate_burst,
+                   c->keepalive_timeout_ms, c->header_timeout_ms, c->body_timeout_ms,
+                   c->write_timeout_ms, c->request_timeout_ms, c->max_queue_wait_ms,
+                   c->drain_delay_ms, c->drain_timeout_ms);
 #define SUM(field) (unsigned long long)sum(s, offsetof(struct ifd_io, field))
     ifd_buf_printf(body,
                    ",\"counts\":{\"connections\":%llu,\"requests\":%llu,\"inputs\":%llu,"
@@ -130,9 +132,9 @@ static int index_page(struct ifd_io *io, struct ifd_buf *body);
 #define VERSION "/v2/models/{model}/versions/{version}"
 static const struct ifd_route routes[] = {
     {.path = "/infer", .allow = "POST", .codec = &ifd_codec_native},
-    {.path = "/healthz", .allow = READ, .page = alive},
-    {.path = "/livez", .allow = READ, .page = alive},
-    {.path = "/readyz", .allow = READ, .page = ready},
+    {.path = "/healthz", .allow = READ, .page = alive, .open = true},
+    {.path = "/livez", .allow = READ, .page = alive, .open = true},
+    {.path = "/readyz", .allow = READ, .page = ready, .open = true},
     {.path = "/metrics",
      .allow = READ,
      .page = ifd_metrics_page,
@@ -162,27 +164,32 @@ static const struct ifd_route routes[] = {
     {.path = "/v1/models/{model}:predict", .allow = "POST", .codec = &ifd_codec_kserve},
     {.path = "/v1/models/{model}", .allow = READ, .page = ifd_page_kserve_model, OIP},
     {.path = "/v2", .allow = READ, .page = ifd_page_oip_server, OIP},
-    {.path = "/v2/health/live", .allow = READ, .page = ifd_page_oip_live, OIP},
-    {.path = "/v2/health/ready", .allow = READ, .page = ifd_page_oip_ready, OIP},
+    {.path = "/v2/health/live", .allow = READ, .page = ifd_page_oip_live, OIP, .open = true},
+    {.path = "/v2/health/ready", .allow = READ, .page = ifd_page_oip_ready, OIP, .open = true},
     {.path = "/v2/models/stats", .allow = READ, .page = ifd_page_oip_stats, OIP},
     {.path = "/v2/models/{model}/infer", .allow = "POST", .codec = &ifd_codec_oip},
     {.path = "/v2/models/{model}", .allow = READ, .page = ifd_page_oip_model, OIP},
-    {.path = "/v2/models/{model}/ready", .allow = READ, .page = ifd_page_oip_model_ready, OIP},
+    {.path = "/v2/models/{model}/ready",
+     .allow = READ,
+     .page = ifd_page_oip_model_ready,
+     OIP,
+     .open = true},
     {.path = "/v2/models/{model}/config", .allow = READ, .page = ifd_page_oip_config, OIP},
     {.path = "/v2/models/{model}/stats", .allow = READ, .page = ifd_page_oip_stats, OIP},
     {.path = VERSION "/infer", .allow = "POST", .codec = &ifd_codec_oip},
     {.path = VERSION, .allow = READ, .page = ifd_page_oip_model, OIP},
-    {.path = VERSION "/ready", .allow = READ, .page = ifd_page_oip_model_ready, OIP},
+    {.path = VERSION "/ready", .allow = READ, .page = ifd_page_oip_model_ready, OIP, .open = true},
     {.path = VERSION "/config", .allow = READ, .page = ifd_page_oip_config, OIP},
     {.path = VERSION "/stats", .allow = READ, .page = ifd_page_oip_stats, OIP},
     {.path = "/v2/repository/index", .allow = "POST", .page = ifd_page_oip_index, OIP},
-    {.path = "/health", .allow = READ, .page = ifd_page_probe},
-    {.path = "/ping", .allow = READ, .page = ifd_page_probe},
+    {.path = "/health", .allow = READ, .page = ifd_page_probe, .open = true},
+    {.path = "/ping", .allow = READ, .page = ifd_page_probe, .open = true},
     {.path = "/-/healthz",
      .allow = READ,
      .page = ifd_page_ray_healthz,
+     .open = true,
      .media_type = "text/plain; charset=utf-8"},
-    {.path = "/-/routes", .allow = READ, .page = ifd_page_ray_routes},
+    {.path = "/-/routes", .allow = READ, .page = ifd_page_ray_routes, .open = true},
     {.path = "/docs", .allow = READ, .file = "docs.html"},
     {.path = "/ui/style.css", .allow = READ, .file = "style.css"},
     {.path = "/ui/app.js", .allow = READ, .file = "app.js"},
@@ -197,7 +204,7 @@ static const struct ifd_route routes[] = {
 static bool is_there(const struct ifd_server *s, const struct ifd_route *route)
 {
     const bool shown = !route->file || route->page || s->config.ui;
-    return shown && (!route->needs_key || ifd_admin_is_on(s));
+    return shown && (!route->needs_key || ifd_access_has_admin(s));
 }
 
 static int index_page(struct ifd_io *io, struct ifd_buf *body)
@@ -247,6 +254,15 @@ static bool method_is_known(const char *method)
     return false;
 }
 
+/* A browser that asks whether a page of another origin may ask this route: it sends no key yet. */
+static bool is_preflight(struct ifd_request *r)
+{
+    r->preflight = r->io->server->config.cors_origin && !r->route->needs_key &&
+                   strcmp(r->http.method, "OPTIONS") == 0 && ifd_http_header(&r->http, "origin") &&
+                   ifd_http_header(&r->http, "access-control-request-method");
+    return r->preflight;
+}
+
 static inferd_status check(struct ifd_request *r, inferd_error *err)
 {
     const struct ifd_http *h = &r->http;
@@ -264,11 +280,11 @@ static inferd_status check(struct ifd_request *r, inferd_error *err)
         return ifd_fail(err, INFERD_NOT_FOUND, "there is no %.*s here; GET / lists the routes",
                         (int)(h->path_size < 100 ? h->path_size : 100),
                         ifd_http_target(h) + h->path_offset);
-    if (route->needs_key) { /* before anything else of the route is told */
-        inferd_status st = ifd_admin_authorize(r->io->server, h, err);
-        if (st)
-            return st;
-    }
+    if (is_preflight(r))
+        return INFERD_OK;
+    inferd_status st = ifd_access_check(r, err); /* before anything else of the route is told */
+    if (st)
+        return st;
     if (!part_is(&model, ifd_server_model_name(r->io->server)) || !part_is(&version, "1"))
         return ifd_fail(err, INFERD_NOT_FOUND,
                         "there is no such model or version here; this is \"%s\", version 1",

@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "server/admin.h"
+#include "server/access.h"
 #include "server/io.h"
 #include "server/metrics_page.h"
 #include "server/process_stats.h"
@@ -109,10 +109,19 @@ static void on_hangup(uv_signal_t *handle, int signum)
     struct ifd_server *s = handle->data;
     inferd_error err;
     (void)signum;
-    ifd_admin_reread_keys(s);
+    ifd_access_reread(s);
     if (ifd_models_reload(&s->models, &err))
         ifd_log(IFD_LOG_WARN, "SIGHUP: the model is not loaded again",
                 IFD_STR("message", err.message));
+}
+
+static void on_watch(uv_timer_t *timer)
+{
+    struct ifd_server *s = timer->data;
+    const bool api = ifd_watch_changed(&s->watched_api_keys);
+    const bool admin = ifd_watch_changed(&s->watched_admin_keys);
+    if (api || admin)
+        ifd_access_reread(s);
 }
 
 void ifd_server_on_notify(struct ifd_server *s)
@@ -166,6 +175,11 @@ static inferd_status open_loops(struct ifd_server *s, inferd_error *err)
         if (status)
             return status;
     }
+    if (s->config.uds) {
+        inferd_status status = ifd_io_listen_local(&s->ios[0], s->config.uds, err);
+        if (status)
+            return status;
+    }
     const bool v6 = strchr(s->config.host, ':') != NULL;
     snprintf(s->url, sizeof(s->url), "http://%s%s%s:%u", v6 ? "[" : "", s->config.host,
              v6 ? "]" : "", port);
@@ -177,6 +191,13 @@ static inferd_status open_loops(struct ifd_server *s, inferd_error *err)
         (rc = uv_signal_start(&s->sigterm, on_signal, SIGTERM)) ||
         (rc = uv_signal_start(&s->sigint, on_signal, SIGINT)))
         return ifd_fail(err, INFERD_IO, "cannot handle signals: %s", uv_strerror(rc));
+    if ((rc = uv_timer_init(loop, &s->watching)))
+        return ifd_fail(err, INFERD_IO, "cannot watch files: %s", uv_strerror(rc));
+    s->watching.data = s;
+    ifd_watch_init(&s->watched_api_keys, s->config.api_key_file);
+    ifd_watch_init(&s->watched_admin_keys, s->config.admin_key_file);
+    if (s->config.api_key_file || s->config.admin_key_file)
+        uv_timer_start(&s->watching, on_watch, IFD_WATCH_PERIOD_MS, IFD_WATCH_PERIOD_MS);
     s->drain.data = s->sigterm.data = s->sigint.data = s->sighup.data = s;
     return INFERD_OK;
 }
@@ -316,7 +337,7 @@ inferd_status ifd_server_run(const struct ifd_server_config *config, inferd_erro
     if (!s->ios)
         status = ifd_fail(err, INFERD_NO_MEMORY, "no memory for the I/O threads");
     if (!status)
-        status = ifd_admin_open(s, err);
+        status = ifd_access_open(s, err);
     if (!status)
         status = ifd_traces_init(&s->traces, config->otlp_endpoint, config->otlp_service, err);
     if (!status)
@@ -333,7 +354,7 @@ inferd_status ifd_server_run(const struct ifd_server_config *config, inferd_erro
         ifd_io_fini(&s->ios[i]);
     ifd_models_fini(&s->models);
     ifd_traces_fini(&s->traces);
-    ifd_admin_keys_fini(&s->admin_keys);
+    ifd_access_fini(s);
     ifd_free(s->ios);
     ifd_load_signal_fini(&s->load);
     pthread_mutex_destroy(&s->lock);

@@ -71,6 +71,11 @@ struct ifd_server_config {
     uint32_t drain_delay_ms;     /* 0..86400000: from SIGTERM to the closing of the listener */
     uint32_t drain_timeout_ms;   /* 1..86400000: then, for what is in flight */
 
+    const char *api_key_file;   /* who may use the other routes; NULL = everybody */
+    const char *cors_origin;    /* whose pages may ask from a browser; "*": all; NULL = none */
+    const char *uds;            /* a Unix socket to listen on, too; NULL = none */
+    uint32_t rate_limit;        /* 0..1000000 requests per second of one client; 0 = any number */
+    uint32_t rate_burst;        /* 0..1000000 of them at once; 0 = rate_limit */
     const char *admin_key_file; /* who may use /admin; NULL = nobody, and there is no /admin */
     bool load_at_full_priority; /* models that are swapped in; false: at idle priority */
 

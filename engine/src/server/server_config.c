@@ -68,6 +68,8 @@ inferd_status ifd_server_config_check(const struct ifd_server_config *c, inferd_
         {"--max-inputs", c->max_inputs, 1, 65536},
         {"--max-queue", c->max_queue, 1, 1000000},
         {"--max-queue-tokens", c->max_queue_tokens, 3, 1u << 30},
+        {"--rate-limit", c->rate_limit, 0, 1000000},
+        {"--rate-burst", c->rate_burst, 0, 1000000},
         {"--max-body-bytes", c->max_body_bytes, 2, 1u << 30},
         {"--max-header-bytes", c->max_header_bytes, 256, 1u << 20},
         {"--max-headers", c->max_headers, 1, 10000},

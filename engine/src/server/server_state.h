@@ -17,12 +17,14 @@
 #include "sched/engine.h"
 #include "sched/sched.h"
 #include "sched/load_signal.h"
-#include "server/admin_keys.h"
+#include "server/keys.h"
 #include "server/models.h"
 #include "server/server.h"
 #include "server/traces.h"
+#include "server/watch.h"
 
 struct ifd_io;
+struct ifd_rate;
 
 #define IFD_MODEL_NAME_SIZE 129u
 
@@ -59,13 +61,15 @@ struct ifd_server {
     struct ifd_models models; /* has its own rules */
     struct ifd_traces traces; /* the same */
     pthread_mutex_t lock;
-    struct ifd_admin_keys admin_keys; /* lock */
+    struct ifd_keys admin_keys, api_keys; /* lock */
+    struct ifd_rate *rate;                /* NULL: no limit; has its own lock */
 
     /* I/O thread 0 */
     inferd_error load_error; /* of the first load */
     bool told_ready;
     uv_signal_t sigterm, sigint, sighup;
-    uv_timer_t drain;
+    uv_timer_t drain, watching;
+    struct ifd_watch watched_api_keys, watched_admin_keys;
     inferd_status outcome;
 };
 

@@ -13,10 +13,10 @@
     X(max_batch_size) X(batch_wait_us) X(max_queue) X(max_queue_tokens) X(max_inputs)      \
     X(max_body_bytes) X(max_header_bytes) X(max_headers) X(max_target_bytes)               \
     X(keepalive_timeout_ms) X(header_timeout_ms) X(body_timeout_ms) X(write_timeout_ms)    \
-    X(request_timeout_ms) X(max_queue_wait_ms) X(drain_delay_ms) X(drain_timeout_ms)        \
-    X(otlp_sample_percent)
+    X(request_timeout_ms) X(max_queue_wait_ms) X(drain_delay_ms) X(drain_timeout_ms)       \
+    X(otlp_sample_percent) X(rate_limit) X(rate_burst)
 /* clang-format on */
-#define NUMBER_COUNT 24
+#define NUMBER_COUNT 26
 
 static inferd_error err;
 static struct ifd_options o;
