@@ -26,6 +26,7 @@ extern const struct ifd_command ifd_command_serve;
 extern const struct ifd_command ifd_command_classify;
 extern const struct ifd_command ifd_command_tokenize;
 extern const struct ifd_command ifd_command_inspect;
+extern const struct ifd_command ifd_command_pull;
 extern const struct ifd_command ifd_command_bench;
 extern const struct ifd_command ifd_command_healthcheck;
 extern const struct ifd_command ifd_command_version;

@@ -13,8 +13,8 @@
 #include "cli/say.h"
 
 static const struct ifd_command *const commands[] = {
-    &ifd_command_serve, &ifd_command_classify,    &ifd_command_tokenize, &ifd_command_inspect,
-    &ifd_command_bench, &ifd_command_healthcheck, &ifd_command_version,
+    &ifd_command_serve, &ifd_command_classify, &ifd_command_tokenize,    &ifd_command_inspect,
+    &ifd_command_pull,  &ifd_command_bench,    &ifd_command_healthcheck, &ifd_command_version,
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -118,7 +118,7 @@ static enum ifd_exit dispatch(int argc, char **argv, struct ifd_out *out)
     static char help_option[] = "--help";
     char *help[] = {help_option};
     if (argc < 2)
-        return usage("", "a command is missing: serve, classify, tokenize, inspect, bench, "
+        return usage("", "a command is missing: serve, classify, tokenize, inspect, pull, bench, "
                          "healthcheck or version");
     const char *name = argv[1];
     if (is_one_of(name, "--help", "-h", "help")) {
