@@ -111,6 +111,12 @@ const struct ifd_option ifd_serve_options[] = {
      .choices = "debug|info|warn|error",
      .help = "the least level that is written"},
     {.kind = IFD_OPTION_FLAG, .name = "access-log", .help = "one line per request"},
+    {.kind = IFD_OPTION_STRING,
+     .name = "config",
+     .value = "FILE",
+     .help =
+         "lines of `name = value`, each an option of this list; the environment and the command "
+         "line are stronger"},
     {.kind = IFD_OPTION_FLAG,
      .name = "print-config",
      .env = "",

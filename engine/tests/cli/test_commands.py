@@ -21,7 +21,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 BIN = os.environ.get("INFERD_BIN", str(HERE.parents[2] / "build" / "inferd"))
 MODEL = os.environ.get("INFERD_TEST_MODEL", str(HERE.parent / "model" / "golden" / "bert-f32"))
-COMMANDS = ("serve", "classify", "tokenize", "inspect", "pull", "bench", "healthcheck", "version")
+COMMANDS = ("serve", "classify", "tokenize", "inspect", "pull", "bench", "tune", "doctor", "healthcheck",
+            "completion", "man", "version")
 PATIENCE_S = 60
 
 
@@ -55,13 +56,13 @@ class Help(unittest.TestCase):
             for i, following in zip(options[:-1], options[1:]):
                 block = " ".join(lines[i:following])
                 self.assertIn("[default: ", block)
-                if "--print-config" not in block and "--output" not in block:
+                if "--print-config" not in block and "--output " not in block:
                     self.assertRegex(block, "env (INFERD|HF)_")
 
     def test_exit_codes_are_documented(self):
         codes = [line.strip() for line in
                  run("--help").stdout.decode().split("Exit codes:\n")[1].splitlines()]
-        self.assertEqual([int(line.split()[0]) for line in codes], list(range(11)))
+        self.assertEqual([int(line.split()[0]) for line in codes], list(range(12)))
         docs = (HERE.parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
         for line in codes:
             number, text = line.split(maxsplit=1)
