@@ -26,6 +26,7 @@ MAY_INCLUDE = {
     "api": {"base", "text", "kernels", "model", "sched", "codec", "api"},
     "ui": {"ui"},
     "server": {"base", "text", "kernels", "model", "sched", "codec", "ui", "server"},
+    "pull": {"base", "model", "cli", "pull"},
     "cli": {"base", "text", "kernels", "model", "sched", "codec", "server", "cli"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([a-z]+)/')

@@ -22,12 +22,22 @@ struct ifd_command {
     enum ifd_exit (*run)(const struct ifd_options *o, struct ifd_out *out);
 };
 
+/* All of them, in the order of `inferd --help`. */
+extern const struct ifd_command *const ifd_commands[];
+extern const size_t ifd_command_count;
+const struct ifd_command *ifd_command_find(const char *name); /* or NULL */
+
 extern const struct ifd_command ifd_command_serve;
 extern const struct ifd_command ifd_command_classify;
 extern const struct ifd_command ifd_command_tokenize;
 extern const struct ifd_command ifd_command_inspect;
+extern const struct ifd_command ifd_command_pull;
 extern const struct ifd_command ifd_command_bench;
+extern const struct ifd_command ifd_command_tune;
+extern const struct ifd_command ifd_command_doctor;
 extern const struct ifd_command ifd_command_healthcheck;
+extern const struct ifd_command ifd_command_completion;
+extern const struct ifd_command ifd_command_man;
 extern const struct ifd_command ifd_command_version;
 
 #endif

@@ -17,7 +17,10 @@
     X(INPUT, 6, "bad input: not UTF-8, not the format asked for, an unknown label")           \
     X(UNHEALTHY, 7, "healthcheck: the server is not ready or does not answer")                \
     X(IO, 8, "reading input or writing output failed")                                        \
-    X(UNREACHABLE, 9, "bench: the server cannot be connected to")
+    X(UNREACHABLE, 9, "bench: the server cannot be connected to")                             \
+    X(FETCH, 10, "pull: the model could not be fetched")                                      \
+    X(UNFIT, 11,                                                                              \
+      "doctor: something would keep the server from working; tune: no setting meets the goal")
 
 enum ifd_exit {
 #define IFD_EXIT_ENUM_(name, code, text) IFD_EXIT_##name = code,

@@ -12,11 +12,13 @@
 #include "cli/nearest.h"
 #include "cli/say.h"
 
-static const struct ifd_command *const commands[] = {
-    &ifd_command_serve, &ifd_command_classify,    &ifd_command_tokenize, &ifd_command_inspect,
-    &ifd_command_bench, &ifd_command_healthcheck, &ifd_command_version,
+const struct ifd_command *const ifd_commands[] = {
+    &ifd_command_serve,       &ifd_command_classify,   &ifd_command_tokenize, &ifd_command_inspect,
+    &ifd_command_pull,        &ifd_command_bench,      &ifd_command_tune,     &ifd_command_doctor,
+    &ifd_command_healthcheck, &ifd_command_completion, &ifd_command_man,      &ifd_command_version,
 };
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+#define COMMANDS (sizeof(ifd_commands) / sizeof(ifd_commands[0]))
+const size_t ifd_command_count = COMMANDS;
 
 static void add_exit_codes(struct ifd_buf *b)
 {
@@ -31,10 +33,11 @@ static void add_overview(struct ifd_buf *b)
     ifd_buf_add_str(b, "inferd " INFERD_VERSION " - text classification in one binary\n\n"
                        "Usage: inferd COMMAND [options]\n\nCommands:\n");
     for (size_t i = 0; i < COMMANDS; i++)
-        ifd_buf_printf(b, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
+        ifd_buf_printf(b, "  %-12s %s\n", ifd_commands[i]->name, ifd_commands[i]->summary);
     ifd_buf_add_str(b,
                     "\n`inferd COMMAND --help` lists a command's options. A value comes from the "
-                    "command\nline, else from the environment, else from the default.\n");
+                    "command\nline, else from the environment, else from a file (serve --config), "
+                    "else from the\ndefault.\n");
     add_exit_codes(b);
 }
 
@@ -62,37 +65,45 @@ static enum ifd_exit usage(const char *command, const char *message)
     return IFD_EXIT_USAGE;
 }
 
-static enum ifd_exit run(const struct ifd_command *c, int argc, char **argv, struct ifd_out *out)
+static enum ifd_exit run_with(struct ifd_options *o, const struct ifd_command *c, int argc,
+                              char **argv, struct ifd_out *out)
 {
-    static struct ifd_options o; /* too large for some stacks; main's alone */
     inferd_error err;
-    ifd_options_init(&o, c->options, c->option_count);
+    ifd_options_init(o, c->options, c->option_count);
     if (c->prepare)
-        c->prepare(&o);
-    if (ifd_options_parse(&o, argc, argv, get_environment, &err))
+        c->prepare(o);
+    if (ifd_options_parse(o, argc, argv, get_environment, &err))
         return usage(c->name, err.message);
-    if (o.help) {
-        add_help(c, &o, &out->buf);
+    if (o->help) {
+        add_help(c, o, &out->buf);
         return IFD_EXIT_OK;
     }
-    if (o.arg_count > c->args_most) {
+    if (o->arg_count > c->args_most) {
         char message[128];
-        snprintf(message, sizeof(message), "unexpected argument '%.64s'", o.args[c->args_most]);
+        snprintf(message, sizeof(message), "unexpected argument '%.64s'", o->args[c->args_most]);
         return usage(c->name, message);
     }
-    if (o.arg_count < c->args_least) {
+    if (o->arg_count < c->args_least) {
         char message[128];
         snprintf(message, sizeof(message), "%s is missing", c->arguments);
         return usage(c->name, message);
     }
-    return c->run(&o, out);
+    return c->run(o, out);
 }
 
-static const struct ifd_command *find(const char *name)
+static enum ifd_exit run(const struct ifd_command *c, int argc, char **argv, struct ifd_out *out)
+{
+    static struct ifd_options o; /* too large for some stacks; main's alone */
+    enum ifd_exit code = run_with(&o, c, argc, argv, out);
+    ifd_options_fini(&o);
+    return code;
+}
+
+const struct ifd_command *ifd_command_find(const char *name)
 {
     for (size_t i = 0; i < COMMANDS; i++)
-        if (strcmp(commands[i]->name, name) == 0)
-            return commands[i];
+        if (strcmp(ifd_commands[i]->name, name) == 0)
+            return ifd_commands[i];
     return NULL;
 }
 
@@ -101,7 +112,7 @@ static enum ifd_exit unknown(const char *name)
     const char *names[COMMANDS];
     char message[192];
     for (size_t i = 0; i < COMMANDS; i++)
-        names[i] = commands[i]->name;
+        names[i] = ifd_commands[i]->name;
     const char *near = ifd_nearest(name, names, COMMANDS);
     snprintf(message, sizeof(message), "there is no command '%.64s'%s%s%s", name,
              near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
@@ -118,20 +129,19 @@ static enum ifd_exit dispatch(int argc, char **argv, struct ifd_out *out)
     static char help_option[] = "--help";
     char *help[] = {help_option};
     if (argc < 2)
-        return usage("", "a command is missing: serve, classify, tokenize, inspect, bench, "
-                         "healthcheck or version");
+        return usage("", "a command is missing; the help lists them");
     const char *name = argv[1];
     if (is_one_of(name, "--help", "-h", "help")) {
         if (argc < 3) {
             add_overview(&out->buf);
             return IFD_EXIT_OK;
         }
-        const struct ifd_command *c = find(argv[2]);
+        const struct ifd_command *c = ifd_command_find(argv[2]);
         return c ? run(c, 1, help, out) : unknown(argv[2]);
     }
     if (is_one_of(name, "--version", "-V", "-v"))
         return run(&ifd_command_version, 0, argv, out);
-    const struct ifd_command *c = find(name);
+    const struct ifd_command *c = ifd_command_find(name);
     return c ? run(c, argc - 2, argv + 2, out) : unknown(name);
 }
 

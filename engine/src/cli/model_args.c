@@ -6,23 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/hub_id.h"
+#include "cli/pull_run.h"
 #include "cli/say.h"
 
 #define BUNDLED "sst2-minilm-l6"
-
-/* The directory of this executable, or "." when /proc does not say. */
-static void executable_dir(char *out, size_t size)
-{
-    ssize_t n = readlink("/proc/self/exe", out, size - 1);
-    if (n <= 0) {
-        snprintf(out, size, ".");
-        return;
-    }
-    out[n] = '\0';
-    char *slash = strrchr(out, '/');
-    if (slash)
-        *slash = '\0';
-}
 
 static bool holds_model(const char *dir)
 {
@@ -35,12 +23,17 @@ inferd_status ifd_model_dir(const struct ifd_options *o, char *out, size_t size,
                             inferd_error *err)
 {
     const char *named = ifd_options_text(o, "model");
+    char id[IFD_HUB_ID_SIZE], revision[IFD_HUB_REVISION_SIZE];
+    if (named && access(named, F_OK) != 0 && ifd_hub_id_split(named, id, revision)) {
+        *dir = out;
+        return ifd_pull_run(id, revision, out, size, err);
+    }
     if (named) {
         *dir = named;
         return INFERD_OK;
     }
     char exe[PATH_MAX];
-    executable_dir(exe, sizeof(exe));
+    ifd_executable_dir(exe, sizeof(exe));
     static const char *const places[] = {"/../models/" BUNDLED, "/../share/inferd/models/" BUNDLED};
     for (size_t i = 0; i < 2; i++) {
         int n = snprintf(out, size, "%s%s", exe, places[i]);

@@ -10,10 +10,11 @@
 #include "cli/options.h"
 
 /* Rows for a table of options. */
-#define IFD_MODEL_DIR_OPTION                                                            \
-    {                                                                                   \
-        .kind = IFD_OPTION_STRING, .name = "model", .value = "DIR",                     \
-        .help = "Hugging Face model directory; without one, the bundled sst2-minilm-l6" \
+#define IFD_MODEL_DIR_OPTION                                                                     \
+    {                                                                                            \
+        .kind = IFD_OPTION_STRING, .name = "model", .value = "DIR|REPO_ID",                      \
+        .help = "Hugging Face model directory, or ORGANISATION/NAME[@REVISION] of a hub, which " \
+                "`inferd pull` then fetches; without one, the bundled sst2-minilm-l6"            \
     }
 #define IFD_MODEL_MAX_LENGTH_OPTION                                                                \
     {                                                                                              \
@@ -37,8 +38,9 @@
     }
 
 /* The directory: --model, INFERD_MODEL, or the bundled model, which is looked for beside the
- * executable and in the working directory. out[size] may be used for the path. INFERD_NOT_FOUND
- * lists where it looked. */
+ * executable and in the working directory. What is no path here but ORGANISATION/NAME is fetched
+ * (pull_run.h), so this may take its time: before any thread starts. out[size] may be used for the
+ * path. INFERD_NOT_FOUND lists where it looked; INFERD_IO: it could not be fetched. */
 IFD_MUST_CHECK inferd_status ifd_model_dir(const struct ifd_options *o, char *out, size_t size,
                                            const char **dir, inferd_error *err);
 /* Tier for inferd_model_options: NULL when it came from the environment, which the engine reads

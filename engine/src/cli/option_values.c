@@ -167,10 +167,14 @@ void ifd_options_print(const struct ifd_options *o, struct ifd_buf *b)
         if (row->kind == IFD_OPTION_SECTION)
             continue;
         const char *value = shown_value(row, v, scratch, sizeof(scratch));
+        if (row->secret && value)
+            value = "(set)";
         ifd_option_env(row, env, sizeof(env));
         ifd_buf_printf(b, "%-20s %-24s ", row->name, value ? value : "-");
         if (v->origin == IFD_FROM_ENVIRONMENT)
             ifd_buf_printf(b, "environment %s\n", env);
+        else if (v->origin == IFD_FROM_FILE)
+            ifd_buf_printf(b, "file %s:%u\n", o->file_name, v->line);
         else
             ifd_buf_add_str(b, v->origin == IFD_FROM_DEFAULT ? "default\n" : "command line\n");
     }

@@ -4,8 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/mem.h"
 #include "base/utf8.h"
 #include "cli/nearest.h"
+
+#define CONFIG_BYTES_MAX ((size_t)1 << 20)
 
 static bool is_number(enum ifd_option_kind kind)
 {
@@ -67,8 +71,12 @@ static const char *form(enum ifd_option_kind kind)
 static void describe(const struct ifd_option *row, const char *text, enum ifd_option_origin origin,
                      char *out, size_t size)
 {
+    if (row->secret)
+        text = "(secret)";
     size_t shown = ifd_utf8_check(text, strnlen(text, 64));
-    if (origin == IFD_FROM_ENVIRONMENT) {
+    if (origin == IFD_FROM_FILE) {
+        snprintf(out, size, "%s = %.*s", row->name, (int)shown, text);
+    } else if (origin == IFD_FROM_ENVIRONMENT) {
         char env[64];
         ifd_option_env(row, env, sizeof(env));
         snprintf(out, size, "%s=%.*s (environment)", env, (int)shown, text);
@@ -77,11 +85,11 @@ static void describe(const struct ifd_option *row, const char *text, enum ifd_op
     }
 }
 
-/* The environment's value of a list does not add to the command line's: that one replaces it. */
+/* The values of a list do not add to those of a weaker origin: they replace them. */
 static inferd_status add_item(struct ifd_options *o, const struct ifd_option *row, const char *text,
                               enum ifd_option_origin origin, inferd_error *err)
 {
-    if (origin == IFD_FROM_COMMAND_LINE && value_of(o, row)->origin == IFD_FROM_ENVIRONMENT) {
+    if (origin > value_of(o, row)->origin) {
         size_t kept = 0;
         for (size_t i = 0; i < o->item_count; i++)
             if (o->item[i].row != row)
@@ -132,7 +140,7 @@ static inferd_status set(struct ifd_options *o, const struct ifd_option *row, co
     return INFERD_OK;
 }
 
-/* ---- the three sources --------------------------------------------------------------------- */
+/* ---- the four sources --------------------------------------------------------------------- */
 
 void ifd_options_init(struct ifd_options *o, const struct ifd_option *table, size_t count)
 {
@@ -179,8 +187,130 @@ static inferd_status read_environment(struct ifd_options *o, ifd_getenv_fn *env,
     return INFERD_OK;
 }
 
-static inferd_status unknown(const struct ifd_options *o, const char *name, size_t n,
-                             inferd_error *err)
+static inferd_status unknown(const struct ifd_options *o, const char *dashes, const char *name,
+                             size_t n, inferd_error *err);
+
+/* ---- a configuration file ------------------------------------------------------------------ */
+
+static char *trimmed(char *s)
+{
+    while (*s == ' ' || *s == '\t')
+        s++;
+    size_t n = strlen(s);
+    while (n > 0 && (s[n - 1] == ' ' || s[n - 1] == '\t' || s[n - 1] == '\r'))
+        n--;
+    s[n] = '\0';
+    return s;
+}
+
+/* Cuts a comment off that is not within quotes. */
+static void cut_comment(char *line)
+{
+    bool quoted = false;
+    for (char *c = line; *c; c++) {
+        quoted ^= *c == '"';
+        if (*c == '#' && !quoted && (c == line || c[-1] == ' ' || c[-1] == '\t')) {
+            *c = '\0';
+            return;
+        }
+    }
+}
+
+static inferd_status read_line(struct ifd_options *o, char *line, unsigned number,
+                               inferd_error *err)
+{
+    cut_comment(line);
+    char *name = trimmed(line), *sign = strchr(name, '=');
+    if (!name[0])
+        return INFERD_OK;
+    if (!sign)
+        return ifd_fail(err, INFERD_INVALID_ARGUMENT, "a line is `name = value`, not '%.40s'",
+                        name);
+    *sign = '\0';
+    char *value = trimmed(sign + 1);
+    const size_t n = strlen(value);
+    name = trimmed(name);
+    if (n >= 2 && value[0] == '"' && value[n - 1] == '"') {
+        value[n - 1] = '\0';
+        value++;
+    }
+    const struct ifd_option *row = find(o, name, strlen(name));
+    if (!row || strcmp(name, "config") == 0)
+        return unknown(o, "", name, strlen(name), err);
+    if (value_of(o, row)->origin == IFD_FROM_FILE && row->kind != IFD_OPTION_LIST)
+        return ifd_fail(err, INFERD_INVALID_ARGUMENT, "%s is there twice, first in line %u", name,
+                        value_of(o, row)->line);
+    inferd_status s = set(o, row, value, IFD_FROM_FILE, err);
+    if (!s)
+        value_of(o, row)->line = number;
+    return s;
+}
+
+inferd_status ifd_options_read_file(struct ifd_options *o, const char *name, char *text,
+                                    inferd_error *err)
+{
+    unsigned number = 0;
+    ifd_free(o->file);
+    o->file = text;
+    o->file_name = name;
+    for (char *line = text; line;) {
+        char *end = strchr(line, '\n');
+        if (end)
+            *end++ = '\0';
+        inferd_status s = read_line(o, line, ++number, err);
+        if (s)
+            return ifd_fail_prefix(err, "%s:%u", name, number);
+        line = end;
+    }
+    return INFERD_OK;
+}
+
+void ifd_options_fini(struct ifd_options *o)
+{
+    ifd_free(o->file);
+    o->file = NULL;
+}
+
+/* The value of --config or its variable; the same as parsing will find. */
+static const char *find_file(const struct ifd_options *o, int argc, char **argv, ifd_getenv_fn *env)
+{
+    static const char option[] = "--config";
+    const size_t n = sizeof(option) - 1;
+    const struct ifd_option *row = find(o, "config", 6);
+    char name[64];
+    if (!row)
+        return NULL;
+    ifd_option_env(row, name, sizeof(name));
+    const char *found = name[0] ? env(name) : NULL;
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strncmp(argv[i], option, n) != 0)
+            continue;
+        if (argv[i][n] == '=')
+            found = argv[i] + n + 1;
+        else if (!argv[i][n] && i + 1 < argc)
+            found = argv[i + 1];
+    }
+    return found && found[0] ? found : NULL;
+}
+
+static inferd_status read_configuration(struct ifd_options *o, const char *name, inferd_error *err)
+{
+    size_t size = 0;
+    char *text = NULL;
+    inferd_status s = ifd_file_slurp(name, CONFIG_BYTES_MAX, &text, &size, err);
+    if (s)
+        return ifd_fail_prefix(err, "--config");
+    if (strlen(text) != size) {
+        ifd_free(text);
+        return ifd_fail(err, INFERD_INVALID_ARGUMENT, "--config %s: it holds a NUL: no text file",
+                        name);
+    }
+    return ifd_options_read_file(o, name, text, err);
+}
+
+/* `dashes`: as the user wrote the name. */
+static inferd_status unknown(const struct ifd_options *o, const char *dashes, const char *name,
+                             size_t n, inferd_error *err)
 {
     const char *names[IFD_OPTIONS_MAX + 1] = {"help"};
     size_t count = 1;
@@ -193,9 +323,10 @@ static inferd_status unknown(const struct ifd_options *o, const char *name, size
     shown[k] = '\0';
     const char *near = ifd_nearest(shown, names, count);
     if (near)
-        return ifd_fail(err, INFERD_INVALID_ARGUMENT, "there is no option --%s; did you mean --%s?",
-                        shown, near);
-    return ifd_fail(err, INFERD_INVALID_ARGUMENT, "there is no option --%s; see --help", shown);
+        return ifd_fail(err, INFERD_INVALID_ARGUMENT, "there is no option %s%s; did you mean %s%s?",
+                        dashes, shown, dashes, near);
+    return ifd_fail(err, INFERD_INVALID_ARGUMENT, "there is no option %s%s; see --help", dashes,
+                    shown);
 }
 
 /* The option at argv[*at]; moves *at past its value. */
@@ -206,7 +337,7 @@ static inferd_status read_option(struct ifd_options *o, int argc, char **argv, i
     size_t n = strcspn(name, "=");
     const struct ifd_option *row = find(o, name, n);
     if (!row)
-        return unknown(o, name, n, err);
+        return unknown(o, "--", name, n, err);
     const char *text;
     if (name[n] == '=')
         text = name + n + 1;
@@ -237,7 +368,10 @@ inferd_status ifd_options_parse(struct ifd_options *o, int argc, char **argv, if
         o->help = true;
         return INFERD_OK;
     }
-    inferd_status s = read_environment(o, env, err);
+    const char *file = find_file(o, argc, argv, env);
+    inferd_status s = file ? read_configuration(o, file, err) : INFERD_OK;
+    if (!s)
+        s = read_environment(o, env, err);
     bool ended = false;
     for (int i = 0; i < argc && !s; i++) {
         if (!ended && strcmp(argv[i], "--") == 0)

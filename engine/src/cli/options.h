@@ -3,8 +3,9 @@
  * options.h - command line options from one declarative table per command.
  *
  * A value comes from the command line (--name=value or --name value), else from the environment
- * variable (INFERD_NAME; one that is set but empty counts as unset), else from the table's default.
- * The last mention of an option wins; of a list, all count. "--" ends the options. Every value is
+ * variable (INFERD_NAME; one that is set but empty counts as unset), else from the configuration
+ * file that a row called "config" names, else from the table's default. The last mention of an
+ * option wins; of a list, all count. "--" ends the options. Every value is
  * checked against its row, wherever it came from; a message names the origin.
  *
  * Strings point into argv, the environment or the table. One owner; used before threads start.
@@ -42,14 +43,21 @@ struct ifd_option {
     const char *choices;  /* "a|b|c" */
     uint64_t least, most; /* of a number, inclusive */
     const char *env;      /* NULL: INFERD_ and the name; "": no environment variable */
+    bool secret;          /* the value itself is one: it is never printed */
 };
 
-enum ifd_option_origin { IFD_FROM_DEFAULT, IFD_FROM_ENVIRONMENT, IFD_FROM_COMMAND_LINE };
+enum ifd_option_origin {
+    IFD_FROM_DEFAULT,
+    IFD_FROM_FILE,
+    IFD_FROM_ENVIRONMENT,
+    IFD_FROM_COMMAND_LINE
+};
 
 struct ifd_option_value {
     const char *text; /* as written, NULL when there is none */
     uint64_t number;  /* of a flag 0 or 1, of a choice its index */
     enum ifd_option_origin origin;
+    unsigned line; /* of the file */
 };
 
 struct ifd_options {
@@ -65,6 +73,8 @@ struct ifd_options {
         const char *text;
     } item[IFD_OPTIONS_ITEMS_MAX]; /* of lists, in order */
     size_t item_count;
+    char *file; /* the configuration file's text, which values point into; owned */
+    const char *file_name;
 };
 
 /* Defaults from the table; a default that does not fit its own row is a broken invariant. */
@@ -73,10 +83,19 @@ void ifd_options_init(struct ifd_options *o, const struct ifd_option *table, siz
 void ifd_options_preset(struct ifd_options *o, const char *name, uint64_t number);
 
 typedef const char *ifd_getenv_fn(const char *name);
+/* Frees what a configuration file took: strings of the values are gone with it. */
+void ifd_options_fini(struct ifd_options *o);
 /* argv[0..argc) without the program's and the command's names; reordered so that `args` can point
  * into it. INFERD_INVALID_ARGUMENT with what to do. */
 IFD_MUST_CHECK inferd_status ifd_options_parse(struct ifd_options *o, int argc, char **argv,
                                                ifd_getenv_fn *env, inferd_error *err);
+
+/* The text of a configuration file, which is changed and kept: `name = value` per line, the value
+ * bare or in double quotes; # begins a comment, at the start of a line or after white space. Names
+ * are those of the table. INFERD_INVALID_ARGUMENT with file and line. ifd_options_parse does it by
+ * itself for a table with a row "config". */
+IFD_MUST_CHECK inferd_status ifd_options_read_file(struct ifd_options *o, const char *name,
+                                                   char *text, inferd_error *err);
 
 /* By name; a name that the table lacks is a broken invariant. */
 const struct ifd_option_value *ifd_options_get(const struct ifd_options *o, const char *name);
@@ -95,7 +114,7 @@ IFD_MUST_CHECK bool ifd_option_number(enum ifd_option_kind kind, const char *tex
 
 /* Each option with its value, range, default and environment variable, for --help. */
 void ifd_options_help(const struct ifd_options *o, struct ifd_buf *b);
-/* Each option's value and origin, for --print-config. */
+/* Each option's value and origin, for --print-config; "(set)" for a secret. */
 void ifd_options_print(const struct ifd_options *o, struct ifd_buf *b);
 
 #endif

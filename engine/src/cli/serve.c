@@ -32,7 +32,7 @@ static enum ifd_exit run_serve(const struct ifd_options *o, struct ifd_out *out)
     inferd_status s = ifd_model_dir(o, path, sizeof(path), &config.model_dir, &err);
     if (s) {
         ifd_say_error("%s", err.message);
-        return IFD_EXIT_MODEL;
+        return s == INFERD_IO ? IFD_EXIT_FETCH : IFD_EXIT_MODEL;
     }
     /* the rows list the formats and levels in the order of their enums */
     ifd_log_init((enum ifd_log_level)ifd_options_number(o, "log-level"),

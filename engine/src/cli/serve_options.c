@@ -156,6 +156,12 @@ const struct ifd_option ifd_serve_options[] = {
         "otlp-sample-percent", 0, 100,
         "of the requests without a traceparent header, how many are traced; with one, its sampled "
         "flag decides"),
+    {.kind = IFD_OPTION_STRING,
+     .name = "config",
+     .value = "FILE",
+     .help =
+         "lines of `name = value`, each an option of this list; the environment and the command "
+         "line are stronger"},
     {.kind = IFD_OPTION_FLAG,
      .name = "print-config",
      .env = "",

@@ -21,7 +21,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 BIN = os.environ.get("INFERD_BIN", str(HERE.parents[2] / "build" / "inferd"))
 MODEL = os.environ.get("INFERD_TEST_MODEL", str(HERE.parent / "model" / "golden" / "bert-f32"))
-COMMANDS = ("serve", "classify", "tokenize", "inspect", "bench", "healthcheck", "version")
+COMMANDS = ("serve", "classify", "tokenize", "inspect", "pull", "bench", "tune", "doctor", "healthcheck",
+            "completion", "man", "version")
 PATIENCE_S = 60
 
 
@@ -55,13 +56,13 @@ class Help(unittest.TestCase):
             for i, following in zip(options[:-1], options[1:]):
                 block = " ".join(lines[i:following])
                 self.assertIn("[default: ", block)
-                if "--print-config" not in block:
-                    self.assertIn("env INFERD_", block)
+                if "--print-config" not in block and "--output " not in block:
+                    self.assertRegex(block, "env (INFERD|HF)_")
 
     def test_exit_codes_are_documented(self):
         codes = [line.strip() for line in
                  run("--help").stdout.decode().split("Exit codes:\n")[1].splitlines()]
-        self.assertEqual([int(line.split()[0]) for line in codes], list(range(10)))
+        self.assertEqual([int(line.split()[0]) for line in codes], list(range(12)))
         docs = (HERE.parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
         for line in codes:
             number, text = line.split(maxsplit=1)
@@ -83,6 +84,7 @@ class Help(unittest.TestCase):
                 (("serve", "extra"), b"unexpected argument 'extra'"),
                 (("serve", "--port", "65536"), b"--port 65536: must be from 0 to 65535"),
                 (("inspect",), b"MODEL_DIR is missing"),
+                (("pull",), b"REPO_ID is missing"),
                 (("classify", "--dtype", "int4", "x"), b"must be one of auto|fp32|bf16|int8"),
                 (("classify", "--tier", "mmx", "x"), b"unknown CPU tier 'mmx'"),
                 (("classify", "--max-length", "2", "x"), b"max_length is 2"),

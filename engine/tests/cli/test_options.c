@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "cli/nearest.h"
 #include "cli/options.h"
 
@@ -42,6 +45,8 @@ static const struct ifd_option table[] = {
     {.kind = IFD_OPTION_FLAG, .name = "print-config", .env = "", .help = "no variable"},
     {.kind = IFD_OPTION_LIST, .name = "header", .value = "H", .help = "may be given again"},
     {.kind = IFD_OPTION_LIST, .name = "also", .value = "H", .help = "another list"},
+    {.kind = IFD_OPTION_STRING, .name = "key", .value = "K", .help = "a secret", .secret = true},
+    {.kind = IFD_OPTION_STRING, .name = "config", .value = "FILE", .help = "a file"},
 };
 #define ROWS (sizeof(table) / sizeof(table[0]))
 
@@ -345,9 +350,120 @@ static void nearest_names(void **state)
     assert_null(ifd_nearest(longest, names, 6));
 }
 
+/* A file of that text, for the next PARSE. */
+static const char *write_file(const char *text, size_t size)
+{
+    static char path[] = "/tmp/inferd-options-XXXXXX";
+    strcpy(path + sizeof(path) - 7, "XXXXXX");
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, size), size);
+    close(fd);
+    return path;
+}
+
+static inferd_status parse_file(const char *text)
+{
+    const char *path = write_file(text, strlen(text));
+    inferd_status s = PARSE("--config", path);
+    unlink(path);
+    return s;
+}
+
+static void a_file_is_weaker_than_the_rest(void **state)
+{
+    (void)state;
+    assert_ok(parse_file("# all of it\n\n  port = 1  # one\nmodel=\"a dir # b\"\n\tjson = yes\r\n"
+                         "drain-timeout = 300ms\nformat = tsv\nheader = A: 1\nheader = B: 2\n"
+                         "tier = x#y"),
+              err);
+    assert_int_equal(ifd_options_number(&o, "port"), 1);
+    assert_string_equal(ifd_options_text(&o, "model"), "a dir # b");
+    assert_true(ifd_options_flag(&o, "json"));
+    assert_int_equal(ifd_options_number(&o, "drain-timeout"), 300);
+    assert_int_equal(ifd_options_number(&o, "format"), 1);
+    assert_string_equal(ifd_options_item(&o, "header", 1), "B: 2");
+    assert_string_equal(ifd_options_text(&o, "tier"), "x#y");
+    assert_int_equal(ifd_options_get(&o, "port")->origin, IFD_FROM_FILE);
+    assert_int_equal(ifd_options_get(&o, "port")->line, 3);
+    ifd_options_fini(&o);
+
+    environment[0] = "INFERD_PORT";
+    environment[1] = "2";
+    environment[2] = "INFERD_HEADER";
+    environment[3] = "C: 3";
+    assert_ok(parse_file("port = 1\nheader = A: 1\nmax-body-bytes = 5"), err);
+    assert_int_equal(ifd_options_number(&o, "port"), 2);
+    assert_int_equal(ifd_options_number(&o, "max-body-bytes"), 5);
+    assert_string_equal(ifd_options_item(&o, "header", 0), "C: 3"); /* replaced, not added to */
+    assert_null(ifd_options_item(&o, "header", 1));
+    ifd_options_fini(&o);
+
+    const char *path = write_file("port = 1", 8);
+    environment[0] = "INFERD_CONFIG"; /* the variable names a file as well */
+    environment[1] = path;
+    assert_ok(PARSE("--port", "3"), err);
+    assert_int_equal(ifd_options_number(&o, "port"), 3);
+    assert_ok(PARSE("--json"), err);
+    assert_int_equal(ifd_options_number(&o, "port"), 1);
+    unlink(path);
+    ifd_options_fini(&o);
+}
+
+static void a_file_s_faults_are_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *part;
+    } rows[] = {
+        {"port = 1\nprot = 2", ":2: there is no option prot; did you mean port?"},
+        {"port", ":1: a line is `name = value`, not 'port'"},
+        {"\n\nport = 1\nport = 2", ":4: port is there twice, first in line 3"},
+        {"port = x", ":1: port = x: must be a whole number"},
+        {"port = 65536", "must be from 0 to 65535"},
+        {"format = xml", "must be one of text|tsv|jsonl"},
+        {"model =", "--model: must not be empty"},
+        {"config = other", "there is no option config"},
+        {"--port = 1", "there is no option --port"},
+        {"key = short value\nport = y", ":2: port"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(parse_file(rows[i].text), INFERD_INVALID_ARGUMENT);
+        if (!strstr(err.message, rows[i].part))
+            fail_msg("'%s': %s", rows[i].text, err.message);
+        ifd_options_fini(&o);
+    }
+    assert_int_not_equal(PARSE("--config", "/no/such/file"), INFERD_OK);
+    assert_non_null(strstr(err.message, "/no/such/file"));
+    const char *path = write_file("port = 1\0", 9);
+    assert_int_equal(PARSE("--config", path), INFERD_INVALID_ARGUMENT);
+    unlink(path);
+    ifd_options_fini(&o);
+}
+
+static void secrets_are_not_printed(void **state)
+{
+    (void)state;
+    struct ifd_buf b;
+    ifd_buf_init(&b, 1u << 16);
+    assert_ok(parse_file("key = the-secret\nport = 7"), err);
+    ifd_options_print(&o, &b);
+    ifd_buf_add_char(&b, '\0');
+    assert_null(strstr(b.data, "the-secret"));
+    assert_non_null(strstr(b.data, "(set)"));
+    assert_non_null(strstr(b.data, ":2\n")); /* positive control: what is no secret is there */
+    assert_non_null(strstr(b.data, "7 "));
+    assert_int_equal(parse_file("key = \"\""), INFERD_INVALID_ARGUMENT);
+    ifd_buf_fini(&b);
+    ifd_options_fini(&o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_file_is_weaker_than_the_rest, reset),
+        cmocka_unit_test_setup(a_file_s_faults_are_named, reset),
+        cmocka_unit_test_setup(secrets_are_not_printed, reset),
         cmocka_unit_test_setup(defaults, reset),
         cmocka_unit_test_setup(both_spellings_and_the_last_wins, reset),
         cmocka_unit_test_setup(the_command_line_beats_the_environment_beats_the_default, reset),
