@@ -52,6 +52,15 @@ group test_sops_real "SOPS against a stand-in of Cloud KMS, and age" sops age
 group test_terraform "Terraform's roots" terraform terraform-provider-google
 group test_real_plan "plans of the real provider" terraform terraform-provider-google
 group test_checkov "checkov's policies" checkov
+scripts/setup.sh monitoring
+group test_alert_mutants "broken twins of the alerts"
+[ -x build/inferd ] || scripts/build.sh build -DIFD_TESTS=OFF
+if [ -f .venv/ray/requirements.installed ]; then
+  scripts/ray-venv.sh >/dev/null # with the present wheel
+else
+  left+=("the Ray node of test_monitoring_live: no .venv/ray (scripts/ray-venv.sh)")
+fi
+group test_monitoring_live "rules and dashboards on live servers"
 for line in "${left[@]+"${left[@]}"}"; do echo "test-platform: NOT RUN: $line"; done
 echo "test-platform: passed in $((SECONDS - began)) s, ${#left[@]} groups not run"
 [ "${PLATFORM_STRICT:-}" != 1 ] || [ ${#left[@]} -eq 0 ]
