@@ -54,6 +54,12 @@ group test_real_plan "plans of the real provider" terraform terraform-provider-g
 group test_checkov "checkov's policies" checkov
 scripts/setup.sh monitoring
 group test_alert_mutants "broken twins of the alerts"
+if [ -x .venv/go/bin/go ]; then export INFERD_GO=$PWD/.venv/go/bin/go; fi # as scripts/tools.sh installs it
+if [ -n "${INFERD_GO:-$(command -v go || true)}" ]; then
+  group test_grafana_schema "dashboards by Grafana's own schema"
+else
+  left+=("2 tests of dashboards by Grafana's own schema: no go (make tools)")
+fi
 [ -x build/inferd ] || scripts/build.sh build -DIFD_TESTS=OFF
 if [ -f .venv/ray/requirements.installed ]; then
   scripts/ray-venv.sh >/dev/null # with the present wheel

@@ -14,7 +14,7 @@ RECORDS = (
     Record("job:inferd_saturation:avg", "avg by (job) (inferd_saturation_ratio)"),
     Record("job:inferd_replicas:count", "count by (job) (inferd_compute_threads)"),
     Record("job:inferd_shed:ratio_rate5m", """
-        sum by (job) (rate(inferd_request_outcomes_total{outcome=~"shed|deadline"}[5m]))
+        (sum by (job) (rate(inferd_request_outcomes_total{outcome=~"shed|deadline"}[5m])) or sum by (job) (rate(inferd_request_outcomes_total[5m])) * 0)
         /
         (sum by (job) (rate(inferd_request_outcomes_total{outcome=~"ok|shed|deadline|fault"}[5m])) > 0)
         """),

@@ -75,8 +75,10 @@ QUEUE = Dashboard(
         Row("Queue", (
             Panel("Saturation", (Query(f"inferd_saturation_ratio{{{J}}}", "{{pod}}"),),
                   "Busy share of the compute threads, plus seconds of work waiting; 1 is at capacity. The autoscalers' target is 0.7.", line=1),
-            Panel("Texts waiting", (Query(f"inferd_queue_depth{{{J}}}", "{{pod}}"), Query('max(inferd_queue_limit{kind="inputs"})', "limit")), log=True),
-            Panel("Tokens waiting", (Query(f"inferd_queue_tokens{{{J}}}", "{{pod}}"), Query('max(inferd_queue_limit{kind="tokens"})', "limit")), log=True),
+            Panel("Texts waiting", (Query(f"inferd_queue_depth{{{J}}}", "{{pod}}"), Query('max(inferd_queue_limit{kind="inputs"})', "limit")),
+                  "The limit is the C server's; Ray's replicas do not export theirs.", log=True),
+            Panel("Tokens waiting", (Query(f"inferd_queue_tokens{{{J}}}", "{{pod}}"), Query('max(inferd_queue_limit{kind="tokens"})', "limit")),
+                  "The limit is the C server's; Ray's replicas do not export theirs.", log=True),
             Panel("Estimated wait", (Query(f"inferd_estimated_wait_seconds{{{J}}}", "{{pod}}"),), "Until what waits now will have been computed.", unit="s"),
             Panel("Longest wait in a batch", quantiles("inferd_batch_wait_seconds"), "The C server only.", unit="s", log=True),
             Panel("Refused", (Query(rate("inferd_rejected_total", "job, reason"), "{{job}} {{reason}}"),), "The C server only.", unit="reqps"))),

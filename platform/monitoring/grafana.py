@@ -71,13 +71,16 @@ class Panel:
                     "tooltip": {"mode": "multi", "sort": "desc"}}
         if self.kind == "stat":
             return {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}, "colorMode": "value",
-                    "graphMode": "area", "textMode": "auto", "justifyMode": "auto", "orientation": "auto"}
+                    "graphMode": "area", "textMode": "auto", "justifyMode": "auto", "orientation": "auto", "wideLayout": True,
+                    "showPercentChange": False, "percentChangeColorMode": "standard"}
         if self.kind == "heatmap":
-            return {"calculate": False, "cellGap": 0, "color": {"mode": "scheme", "scheme": "Turbo", "steps": 64},
+            return {"calculate": False, "cellGap": 0, "showValue": "never",
+                    "color": {"mode": "scheme", "scheme": "Turbo", "steps": 64, "fill": "dark-orange", "exponent": 0.5, "reverse": False},
+                    "exemplars": {"color": "rgba(255,0,255,0.7)"},
                     "yAxis": {"unit": self.unit, "axisPlacement": "left"}, "legend": {"show": True},
                     "tooltip": {"mode": "single", "yHistogram": False}, "rowsFrame": {"layout": "auto"}}
         if self.kind == "table":
-            return {"showHeader": True, "cellHeight": "sm"}
+            return {"showHeader": True, "cellHeight": "sm", "frameIndex": 0}
         raise ValueError(f"panel {self.title!r}: no kind {self.kind!r}")
 
     def json(self, number: int, x: int, y: int) -> dict:
@@ -134,7 +137,7 @@ class Dashboard:
             "time": {"from": "now-3h", "to": "now"}, "weekStart": "",
             "templating": {"list": [
                 {"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus", "hide": 0, "includeAll": False,
-                 "multi": False, "current": {}, "options": [], "refresh": 1, "regex": ""},
+                 "multi": False, "current": {"text": "Prometheus", "value": "prometheus"}, "options": [], "refresh": 1, "regex": ""},
                 {"name": "job", "label": "Back end", "type": "query", "datasource": SOURCE, "definition": query,
                  "query": {"query": query, "refId": "jobs"}, "includeAll": True, "allValue": ".+", "multi": True, "refresh": 2, "sort": 1,
                  "hide": 0, "current": {"text": ["All"], "value": ["$__all"]}, "options": [], "regex": ""}]},

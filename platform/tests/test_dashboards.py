@@ -98,6 +98,71 @@ class Boards(unittest.TestCase):
             self.assertLess(path.stat().st_size, 900_000, "a ConfigMap holds 1 MiB")
 
 
+APPS = CONFIG.parents[1]
+
+
+def documents(folder: Path) -> list[dict]:
+    return [d for p in sorted(folder.rglob("*.yaml")) for d in yaml.safe_load_all(p.read_text(encoding="utf-8")) if isinstance(d, dict)]
+
+
+def containers(template: dict) -> list[dict]:
+    return template["spec"]["containers"]
+
+
+class Scrapes(unittest.TestCase):
+    """What the PodMonitors select is what the applications beside them have."""
+
+    def setUp(self):
+        self.monitors = {m["metadata"]["name"]: m["spec"] for m in yaml.safe_load_all((CONFIG / "podmonitors.yaml").read_text(encoding="utf-8"))}
+
+    def port(self, monitor: str) -> str:
+        (endpoint,) = self.monitors[monitor]["podMetricsEndpoints"]
+        return endpoint["port"]
+
+    def test_jobs_are_those_that_alerts_and_panels_select(self):
+        jobs = {r["replacement"] for m in self.monitors.values() for e in m["podMetricsEndpoints"] for r in e["relabelings"] if r["targetLabel"] == "job"}
+        self.assertEqual(jobs, set(self.monitors))
+        selected = set()
+        for expr in expressions():
+            for selector in promql.selectors(expr):
+                selected |= {v for label, op, value in selector.labels if label == "job" and value != ".+" for v in value.split("|")}
+        self.assertEqual(selected - jobs, set())
+        self.assertGreaterEqual(selected, {"inferd", "ray", "ray-autoscaler", "kuberay", "envoy"})
+
+    @unittest.skipUnless((APPS / "inferd").exists(), "no platform/apps/inferd")
+    def test_the_c_servers_pods(self):
+        (deployment,) = [d for d in documents(APPS / "inferd/base") if d["kind"] == "Deployment"]
+        template = deployment["spec"]["template"]
+        for label, value in self.monitors["inferd"]["selector"]["matchLabels"].items():
+            self.assertEqual(template["metadata"]["labels"].get(label), value)
+        self.assertIn(self.port("inferd"), [p["name"] for c in containers(template) for p in c["ports"]])
+        self.assertEqual(self.monitors["inferd"]["namespaceSelector"]["matchNames"], ["inferd"])
+
+    @unittest.skipUnless((APPS / "ray").exists(), "no platform/apps/ray")
+    def test_rays_pods(self):
+        (service,) = [d for d in documents(APPS / "ray/base") if d["kind"] == "RayService"]
+        cluster = service["spec"]["rayClusterConfig"]
+        for group in [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]:
+            self.assertIn(self.port("ray"), [p["name"] for p in containers(group["template"])[0]["ports"]])
+        self.assertEqual(service["metadata"]["name"], "inferd")
+
+    @unittest.skipUnless((APPS / "inferd").exists(), "no platform/apps/inferd")
+    def test_prometheus_is_where_the_autoscaler_asks(self):
+        release = yaml.safe_load((CONFIG.parent / "release.yaml").read_text(encoding="utf-8"))["spec"]
+        (scaled,) = [d for d in documents(APPS / "inferd/base") if d["kind"] == "ScaledObject"]
+        (trigger,) = scaled["spec"]["triggers"]
+        self.assertEqual(trigger["metadata"]["serverAddress"], f"http://{release['releaseName']}-prometheus.monitoring.svc:9090")
+        self.assertEqual(promql.metrics(trigger["metadata"]["query"]), {"inferd_saturation_ratio"})
+
+    @unittest.skipUnless((APPS / "policies").exists(), "no platform/apps/policies")
+    def test_the_scraped_let_prometheus_in(self):
+        """Each namespace that is scraped and denies by default has a policy for monitoring, on that port."""
+        policies = [d for d in documents(APPS) if d["kind"] == "NetworkPolicy" and d["metadata"].get("namespace") != "monitoring"]
+        text = [yaml.safe_dump(p) for p in policies]
+        for needed in ("port: http", "port: metrics", "port: 44217", "port: 19001"):
+            self.assertTrue(any("kubernetes.io/metadata.name: monitoring" in t or "- monitoring" in t for t in text if needed in t), needed)
+
+
 class Expressions(unittest.TestCase):
     def test_promtool_parses_each(self):
         with tempfile.TemporaryDirectory() as folder:

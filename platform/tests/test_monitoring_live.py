@@ -145,9 +145,10 @@ class Live(unittest.TestCase):
         rules = [r for g in groups for r in g["rules"]]
         self.assertEqual(len(rules), len(Rules.load().by_name))
         self.assertEqual([(r["name"], r.get("lastError")) for r in rules if r["health"] != "ok"], [])
-        # Nothing is alerted on but the model that the test made Ray refuse.
-        firing = {a["labels"]["alertname"] for a in self.prometheus.ask("alerts")["alerts"]}
-        self.assertLessEqual(firing, {"InferdReloadRefused"} if self.ray else set())
+        # Nothing fires or is about to but the model that the test made Ray refuse, and what a busy machine is rightly blamed for.
+        alerted = {a["labels"]["alertname"] for a in self.prometheus.ask("alerts")["alerts"]}
+        slow = {n for n in alerted if n.startswith("InferdLatency") or n == "InferdSaturated"}
+        self.assertEqual(alerted - slow, {"InferdReloadRefused"} if self.ray else set())
 
     def test_every_recorded_series_has_a_value_for_each_back_end(self):
         for name in recorded():
@@ -155,7 +156,7 @@ class Live(unittest.TestCase):
             self.assertEqual(have, set(self.jobs()), name)
 
     def test_every_panel_has_data_where_it_must(self):
-        """Also of what is said about which back end has it: "The C server only." where Ray has none, and nowhere else."""
+        """And the C server is named where Ray lacks something, and nowhere else."""
         ray = self.prometheus.names("ray").keys() if self.ray else set()
         c = self.prometheus.names("inferd").keys()
         empty, wrong, filled = [], [], 0
@@ -174,9 +175,10 @@ class Live(unittest.TestCase):
                             wrong.append(f"{where}: has data, so it may be said that it always must")
                     ours = {n for q in panel.queries for n in reads(boards.substituted(q.expr)) if n.startswith(("inferd_", "process_"))}
                     if self.ray and ours:
-                        says = "The C server only." in panel.description or "C server" in row.title
-                        if says != bool(ours - ray):
-                            wrong.append(f"{where}: says that the C server has it alone: {says}; Ray lacks {sorted(ours - ray)}")
+                        says = "C server" in panel.description + row.title
+                        alone = sorted(ours - ray) or [q.expr for q in panel.queries if 'job="inferd"' in q.expr]
+                        if says != bool(alone):
+                            wrong.append(f"{where}: says that the C server has something alone: {says}; what Ray lacks: {alone}")
                     self.assertEqual(ours - c, set(), where)
         self.assertEqual(empty, [])
         self.assertEqual(wrong, [])
