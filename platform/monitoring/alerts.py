@@ -89,7 +89,8 @@ ROLLOUT = (
           "Ray Serve: the application {{ $labels.application }} is broken",
           "Its status is {{ $value }}: 1 is DEPLOY_FAILED, 2 UNHEALTHY, 0 unknown."),
     Alert("InferdRayReplicasMissing", "ticket", """
-          sum by (application, deployment) (ray_serve_deployment_replica_healthy{application="inferd"})
+          (sum by (application, deployment) (ray_serve_deployment_replica_healthy{application="inferd"})
+           or max by (application, deployment) (ray_serve_autoscaling_target_replicas) * 0)
           <
           max by (application, deployment) (ray_serve_autoscaling_target_replicas{application="inferd"})
           """, "15m",

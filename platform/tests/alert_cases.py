@@ -137,8 +137,10 @@ def rollout() -> list[Case]:
             Scenario({f'{healthy}{{{app}, replica="a"}}': const(1), f'{healthy}{{{app}, replica="b"}}': "1x9 0x60", f"{target}{{{app}}}": const(2),
                       f'{healthy}{{application="other", deployment="Classifier", replica="a"}}': const(1), f'{target}{{application="other", deployment="Classifier"}}': const(5)},
                      {"20m": [], "28m": [{"application": "inferd", "deployment": "Classifier"}]}),
-            Scenario({f'{healthy}{{{app}, replica="a"}}': const(1), f'{healthy}{{{app}, replica="b"}}': const(1), f"{target}{{{app}}}": const(2)}, {"28m": []})],
-            equal=dict.fromkeys(twice('application="inferd"'), "both sides have the application")),
+            Scenario({f'{healthy}{{{app}, replica="a"}}': const(1), f'{healthy}{{{app}, replica="b"}}': const(1), f"{target}{{{app}}}": const(2)}, {"28m": []}),
+            # none at all, and so none that says it is not healthy
+            Scenario({f'{healthy}{{{app}, replica="a"}}': "1x5 _x60", f"{target}{{{app}}}": const(1)}, {"35m": [{"application": "inferd", "deployment": "Classifier"}]})],
+            equal={'expr: without application="inferd"': "both sides have the application"}),
     ]
 
 

@@ -30,7 +30,7 @@ from harness import Server  # noqa: E402
 
 MODEL = str(ROOT / "models/sst2-minilm-l6")
 RAY = ROOT / ".venv/ray/bin/python"
-SETTLE_S = 15
+SETTLE_S = 35
 BODIES = [json.dumps({"inputs": ["a good film", "not a good film"]}).encode(), json.dumps({"text": "w " * 400}).encode(), b"["]
 # Labels that Kubernetes' discovery and Prometheus add to every series.
 ADDED = {"job", "namespace", "pod", "container", "instance", "endpoint", "service", "alertstate", "alertname", "__name__"}
@@ -169,6 +169,9 @@ class Live(unittest.TestCase):
                         needs = reads(boards.substituted(query.expr))
                         possible = self.ray or not any(n.startswith("ray_") or 'job="ray"' in query.expr for n in needs)
                         filled += bool(result)
+                        shared = not needs - ray and 'job="' not in query.expr and "job" in query.legend
+                        if shared and {r["metric"].get("job") for r in result} != set(self.jobs()):
+                            empty.append(f"{where}: not for both back ends: {query.expr}")
                         if query.always and possible and not result:
                             empty.append(f"{where}: {query.expr}")
                         if not query.always and result and not needs & {"ALERTS", "inferd_shadow_inputs_total"}:
@@ -183,6 +186,11 @@ class Live(unittest.TestCase):
         self.assertEqual(empty, [])
         self.assertEqual(wrong, [])
         self.assertGreater(filled, 50)
+
+    def test_ray_says_which_model_serves_long_after_it_was_loaded(self):
+        if not self.ray:
+            self.skipTest("no Ray")
+        self.assertEqual(len(self.prometheus.query('inferd_model_info{job="ray"} == 1')), 1)
 
     def test_annotations_and_raw_queries_are_accepted(self):
         for where, expr in self.queries():
