@@ -52,6 +52,7 @@ group test_sops_real "SOPS against a stand-in of Cloud KMS, and age" sops age
 group test_terraform "Terraform's roots" terraform terraform-provider-google
 group test_real_plan "plans of the real provider" terraform terraform-provider-google
 group test_checkov "checkov's policies" checkov
+group test_k6 "k6's scenarios on servers with faults" k6
 scripts/setup.sh monitoring
 group test_alert_mutants "broken twins of the alerts"
 if [ -x .venv/go/bin/go ]; then export INFERD_GO=$PWD/.venv/go/bin/go; fi # as scripts/tools.sh installs it
