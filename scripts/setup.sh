@@ -14,7 +14,7 @@ declare -A group=(
   [python]="python3 python3-venv"
   [platform]="git make curl gnupg openssl openssh-client ca-certificates"
   [wheel]="python3-dev"
-  [monitoring]="prometheus" # promtool, and the server for tests; disable its service where systemd starts it
+  [monitoring]="prometheus prometheus-alertmanager" # with promtool and amtool; disable their services where systemd starts them
 )
 
 missing=()

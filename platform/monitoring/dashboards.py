@@ -67,7 +67,9 @@ RED = Dashboard(
                   "Queue beyond infer for minutes: too little compute. The C server only.", unit="s", log=True),
             Panel("In flight", (Query(f"sum by (job) (inferd_requests_in_flight{{{J}}})", "{{job}}"),), "The C server only."),
             Panel("Connections", (Query(f"sum by (job) (inferd_connections{{{J}}})", "open {{job}}"), Query(rate("inferd_connections_total"), "new a second {{job}}")),
-                  "New ones near the rate of requests: clients do not keep alive. The C server only."))),
+                  "New ones near the rate of requests: clients do not keep alive. The C server only."),
+            Panel("Trace spans", (Query(rate("inferd_trace_spans_total", "result"), "{{result}}"),),
+                  "dropped or failed: the collector is too slow, or does not take them. The C server only."))),
     ), annotations=ANNOTATIONS)
 
 QUEUE = Dashboard(

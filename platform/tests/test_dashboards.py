@@ -163,6 +163,44 @@ class Scrapes(unittest.TestCase):
             self.assertTrue(any("kubernetes.io/metadata.name: monitoring" in t or "- monitoring" in t for t in text if needed in t), needed)
 
 
+class Alertmanager(unittest.TestCase):
+    def setUp(self):
+        values = yaml.safe_load((CONFIG.parent / "release.yaml").read_text(encoding="utf-8"))["spec"]["values"]
+        self.config = values["alertmanager"]["config"]
+
+    def amtool(self, config: dict, *argv: str) -> subprocess.CompletedProcess:
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            yaml.safe_dump(config, file)
+            file.flush()
+            command = ["amtool", "check-config", file.name] if not argv else ["amtool", "config", "routes", "test", f"--config.file={file.name}", *argv]
+            return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    def test_its_configuration_is_one(self):
+        done = self.amtool(self.config)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        broken = copy.deepcopy(self.config)
+        broken["route"]["receiver"] = "nobody"
+        self.assertNotEqual(self.amtool(broken).returncode, 0)
+
+    def test_every_alert_finds_a_receiver(self):
+        names = [r["name"] for r in self.config["receivers"]]
+        for labels in ("alertname=Watchdog", "alertname=InferdFaults severity=ticket job=ray"):
+            done = self.amtool(self.config, *labels.split())
+            self.assertIn(done.stdout.strip(), names, done.stderr)
+
+    def test_what_is_silenced_by_what_exists(self):
+        """Names in inhibition rules are alerts of ours, or the chart's InfoInhibitor."""
+        alerts = [*Rules.load().alerts(), "InfoInhibitor"]
+        found = 0
+        for rule in self.config["inhibit_rules"]:
+            for matcher in rule.get("source_matchers", []) + rule["target_matchers"]:
+                m = re.fullmatch(r'alertname =(~?) "(.+)"', matcher)
+                for pattern in m[2].split("|") if m else []:
+                    found += 1
+                    self.assertTrue(any(re.fullmatch(pattern, a) for a in alerts), pattern)
+        self.assertGreater(found, 5)
+
+
 class Expressions(unittest.TestCase):
     def test_promtool_parses_each(self):
         with tempfile.TemporaryDirectory() as folder:

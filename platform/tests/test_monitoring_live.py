@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -31,6 +32,7 @@ from harness import Server  # noqa: E402
 MODEL = str(ROOT / "models/sst2-minilm-l6")
 RAY = ROOT / ".venv/ray/bin/python"
 SETTLE_S = 35
+TRIES = 3
 BODIES = [json.dumps({"inputs": ["a good film", "not a good film"]}).encode(), json.dumps({"text": "w " * 400}).encode(), b"["]
 # Labels that Kubernetes' discovery and Prometheus add to every series.
 ADDED = {"job", "namespace", "pod", "container", "instance", "endpoint", "service", "alertstate", "alertname", "__name__"}
@@ -65,10 +67,18 @@ class Live(unittest.TestCase):
         cls.client.start()
         cls.addClassCleanup(lambda: (cls.over.set(), cls.client.join()))
         if RAY.exists():
-            cls.ray = subprocess.Popen([str(RAY), str(HERE / "ray_target.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            for _ in range(TRIES):  # a machine that stands still for a minute makes Ray's start time out
+                log = tempfile.TemporaryFile("w+")
+                cls.addClassCleanup(log.close)
+                cls.ray = subprocess.Popen([str(RAY), str(HERE / "ray_target.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+                line = cls.ray.stdout.readline()
+                if line:
+                    break
+                cls.end_ray()
+                log.seek(0)
+                said = log.read()[-2000:]
+            assert line, f"Ray did not start:\n{said}"
             cls.addClassCleanup(cls.end_ray)
-            line = cls.ray.stdout.readline()
-            assert line, "Ray did not start; see .venv/ray/bin/python platform/tests/ray_target.py"
             said = json.loads(line)
             cls.elsewhere = said["elsewhere"]
             targets.append(Target("ray", said["metrics"], {"namespace": "ray", "pod": "worker-0"}))
