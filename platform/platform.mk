@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # The platform's verbs, by the names that its users know. Each takes DRY_RUN=1: print the commands, run none.
-PLATFORM = python=$$(scripts/venv.sh platform platform/requirements.txt) && DRY_RUN="$(DRY_RUN)" FILE="$(FILE)" CONFIRM="$(CONFIRM)" "$$python" scripts/platform
+PLATFORM = python=$$(scripts/venv.sh platform platform/requirements.txt) && DRY_RUN="$(DRY_RUN)" FILE="$(FILE)" CONFIRM="$(CONFIRM)" CLUSTER_DIR="$(CLUSTER_DIR)" "$$python" scripts/platform
 PLATFORM_VERBS = env-check bootstrap-init bootstrap-plan bootstrap-apply init plan plan-save apply-plan creds \
   terraform-destroy flux-bootstrap flux-vars flux-reconcile flux-keygen flux-git-secret-ssh flux-apply flux-wait \
-  flux-up sops-init sops-verify sops-encrypt sops-edit sops-stale sops-rotate
+  flux-up sops-init sops-verify sops-encrypt sops-edit sops-stale sops-rotate grafana-secret
 
-.PHONY: $(PLATFORM_VERBS) destroy tools test-platform lock pin-digests
+.PHONY: $(PLATFORM_VERBS) destroy monitoring tools test-platform lock pin-digests
 $(PLATFORM_VERBS):
 	@$(PLATFORM) $@
 
@@ -33,8 +33,12 @@ sops-encrypt: ## Encrypt FILE=path/to/name.secret.yaml
 sops-edit: ## Edit an encrypted FILE=...
 sops-stale: ## Ask KMS which files need an old version of their key
 sops-rotate: ## Re-encrypt every file by the primary version
+grafana-secret: ## Make Grafana's admin password, encrypted for CLUSTER_DIR=prod (the default) or local
 
 destroy: terraform-destroy
+
+monitoring: ## Write rules and dashboards from platform/monitoring
+	@python=$$(scripts/venv.sh platform platform/requirements.txt) && "$$python" platform/monitoring
 
 tools: ## Build the tools of platform/tools.lock once (TOOLS="sops age" for some)
 	@scripts/tools.sh $(TOOLS)

@@ -15,6 +15,7 @@ declare -A group=(
   [platform]="git make curl gnupg openssl openssh-client ca-certificates"
   [browser]="python3 python3-venv chromium fonts-dejavu-core"
   [wheel]="python3-dev"
+  [monitoring]="prometheus prometheus-alertmanager" # with promtool and amtool; disable their services where systemd starts them
 )
 
 missing=()

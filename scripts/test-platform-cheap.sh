@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The platform's tests that need neither Terraform nor a built tool: entries, verbs, secrets in clear text, the installer
-# on a mirror of its own, the showcase's commands. `make test` runs them.
+# on a mirror of its own, the showcase's commands, alerts and dashboards by promtool. `make test` runs them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 began=$SECONDS
-scripts/setup.sh platform
+scripts/setup.sh platform monitoring
 python=$PWD/$(scripts/venv.sh platform platform/requirements.txt)
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
@@ -14,7 +14,7 @@ cd platform/tests
 "$python" -m unittest test_admin_tools test_cleartext test_pins test_plan test_repository >"$logs/a" 2>&1 &
 first=$!
 status=0
-"$python" -m unittest test_entries test_infra_verbs test_gitops_verbs test_readme_commands >"$logs/b" 2>&1 || status=1
+"$python" -m unittest test_entries test_infra_verbs test_gitops_verbs test_readme_commands test_alerts test_dashboards test_grafana_secret >"$logs/b" 2>&1 || status=1
 wait "$first" || status=1
 if [ "$status" -ne 0 ]; then
   cat "$logs"/* >&2

@@ -53,6 +53,21 @@ group test_terraform "Terraform's roots" terraform terraform-provider-google
 group test_real_plan "plans of the real provider" terraform terraform-provider-google
 group test_checkov "checkov's policies" checkov
 group test_k6 "k6's scenarios on servers with faults" k6
+scripts/setup.sh monitoring
+group test_alert_mutants "broken twins of the alerts"
+if [ -x .venv/go/bin/go ]; then export INFERD_GO=$PWD/.venv/go/bin/go; fi # as scripts/tools.sh installs it
+if [ -n "${INFERD_GO:-$(command -v go || true)}" ]; then
+  group test_grafana_schema "dashboards by Grafana's own schema"
+else
+  left+=("2 tests of dashboards by Grafana's own schema: no go (make tools)")
+fi
+[ -x build/inferd ] || scripts/build.sh build -DIFD_TESTS=OFF
+if [ -f .venv/ray/requirements.installed ]; then
+  scripts/ray-venv.sh >/dev/null # with the present wheel
+else
+  left+=("the Ray node of test_monitoring_live: no .venv/ray (scripts/ray-venv.sh)")
+fi
+group test_monitoring_live "rules and dashboards on live servers"
 for line in "${left[@]+"${left[@]}"}"; do echo "test-platform: NOT RUN: $line"; done
 echo "test-platform: passed in $((SECONDS - began)) s, ${#left[@]} groups not run"
 [ "${PLATFORM_STRICT:-}" != 1 ] || [ ${#left[@]} -eq 0 ]

@@ -133,6 +133,18 @@ class LocalCluster(Real):
         self.assertNotEqual(self.sops("decrypt", name).returncode, 0, "without the identity nobody reads it")
         self.assertIn("0 files", self.verb("sops-stale").stdout)
 
+    def test_grafanas_secret(self):
+        made = subprocess.run([str(BIN / "age-keygen")], capture_output=True, text=True, check=True).stdout
+        self.env(**GOOD, AGE_RECIPIENT=made.split("public key: ")[1].split("\n")[0])
+        self.verb("sops-init")
+        self.verb("grafana-secret", CLUSTER_DIR="local")
+        name = "platform/clusters/local/secrets/grafana-admin.secret.yaml"
+        identity = next(line for line in made.splitlines() if line.startswith("AGE-SECRET"))
+        password = self.sops("decrypt", "--extract", '["stringData"]["admin-password"]', name, SOPS_AGE_KEY=identity).stdout
+        self.assertRegex(password, r"^[\w-]{32}$")
+        self.assertNotIn(password, (self.root / name).read_text())
+        self.assertIn("1 encrypted files", self.verb("sops-verify").stdout)
+
     def test_a_file_that_no_rule_covers(self):
         self.verb("sops-init")
         self.write("docs/x.secret.yaml", CLEAR.format("hunter2"))

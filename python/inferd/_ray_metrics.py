@@ -35,6 +35,7 @@ class RayMetrics:
         self._outcomes: Tally[str] = Tally()
         self._seconds: list[tuple[str, float]] = []
         self._before: dict[str, float] = {}
+        self._info: dict[str, str] = {}  # of the model that serves
         self.requests_total = Counter("inferd_requests_total", "Answers by route and status.", ("route", "code"))
         self.outcomes_total = Counter("inferd_request_outcomes_total", "How requests ended.", ("outcome",))
         self.duration = Histogram("inferd_request_duration_seconds", "POST /infer in this replica.",
@@ -54,8 +55,8 @@ class RayMetrics:
     def name_model(self, model: Model, digest: str, value: int) -> None:
         """1 for the model that serves, 0 when it no longer does."""
         info = model.info
-        self.model_info.set(value, {"name": info["name"], "dtype": info["dtype"], "isa": info["tier"],
-                                    "digest": digest})
+        self._info = {"name": info["name"], "dtype": info["dtype"], "isa": info["tier"], "digest": digest}
+        self.model_info.set(value, self._info)
         if value:
             self.loads.inc()
             self._before = {}  # its totals begin at zero
@@ -77,6 +78,8 @@ class RayMetrics:
                 counter.inc(more)
         for field, gauge in self.gauges.items():
             gauge.set(stats[field])
+        if self._info:
+            self.model_info.set(1, self._info)  # Ray forgets a gauge that is not set again within 20 s
         self._before = stats
 
     async def run(self, current: object) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 name = Path(sys.argv[0]).name
 line = " ".join([name, *sys.argv[1:]])
-reads = "-" in sys.argv[1:] or "envsubst" in sys.argv
+reads = {"-", "/dev/stdin", "envsubst"} & set(sys.argv[1:])
 stdin = sys.stdin.read() if reads and select.select([sys.stdin], [], [], 5)[0] else ""
 with open(os.environ["FAKE_LOG"], "a", encoding="utf-8") as log:
     log.write(json.dumps({"argv": [name, *sys.argv[1:]], "stdin": stdin}) + "\n")
