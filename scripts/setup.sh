@@ -14,6 +14,10 @@ declare -A group=(
   [python]="python3 python3-venv"
   [platform]="git make curl gnupg openssl openssh-client ca-certificates"
   [wheel]="python3-dev"
+  [image]="binutils ca-certificates"
+  [image-test]="runc umoci skopeo"
+  [release]="dpkg-dev gzip xz-utils"
+  [release-test]="mmdebstrap lintian"
 )
 
 missing=()
