@@ -23,6 +23,7 @@ VERBS = {
     "flux-wait": "gitops.flux_wait", "flux-up": "gitops.flux_up",
     "sops-init": "sopsfiles.init", "sops-verify": "sopsfiles.verify", "sops-encrypt": "sopsfiles.encrypt",
     "sops-edit": "sopsfiles.edit", "sops-stale": "sopsfiles.check_stale", "sops-rotate": "sopsfiles.rotate",
+    "image-push": "images.push", "k6-config": "smoke.write_config", "smoke-external": "smoke.external", "smoke-internal": "smoke.internal",
 }
 
 

@@ -76,7 +76,7 @@ def _push(shell: Shell, tool: str, image: str, tag: str, digest: str, layout: Pa
                       "(engine/CMakeLists.txt), or build the commit that the tag is of")
     if held is not None and not re.search(r"MANIFEST_UNKNOWN|NAME_UNKNOWN|404|not found", held.stderr):
         raise Refusal(f"the registry does not say whether {image}:{tag} exists: {held.stderr.strip()[-600:]}")
-    shell.run(tool, "push", "--index", str(layout.relative_to(shell.root)), f"{image}:{tag}", env=environ)
+    shell.run(tool, "push", str(layout.relative_to(shell.root)), f"{image}:{tag}", env=environ)
     got = shell.output(tool, "digest", f"{image}:{tag}", env=environ)
     if got is not None and got.strip() != digest:
         raise Refusal(f"the registry has {got.strip()} for {image}:{tag}, but {digest} was pushed")
