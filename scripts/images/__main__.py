@@ -5,6 +5,8 @@
     lock NAME            write the recipe's locks from what the registries have now
     unpack LAYOUT DIR    the root file system of a layout, and print its configuration
     show LAYOUT...       sizes and digests
+    archive LAYOUT FILE --epoch N   the layout as one tar
+    wheel FILE --epoch N            rewrite a wheel's zip with modes and times that say nothing of this machine
 
 Exit codes: 0 done, 1 refused (each reason on a line of stderr), 2 wrong usage.
 """
@@ -122,12 +124,23 @@ def main() -> int:
     p.add_argument("layout")
     p.add_argument("dir")
     p.add_argument("--arch", default="amd64")
+    p = commands.add_parser("archive")
+    p.add_argument("layout", type=Path)
+    p.add_argument("file", type=Path)
+    p.add_argument("--epoch", type=int, required=True)
+    p = commands.add_parser("wheel")
+    p.add_argument("file", type=Path)
+    p.add_argument("--epoch", type=int, required=True)
     p = commands.add_parser("show")
     p.add_argument("layouts", nargs="+", type=Path)
     o = parser.parse_args()
     try:
         if o.command == "show":
             show(o.layouts)
+        elif o.command == "archive":
+            o.file.write_bytes(oci.archive(o.layout, o.epoch))
+        elif o.command == "wheel":
+            wheels.normalise(o.file, o.epoch)
         else:
             {"build": build, "lock": lock, "unpack": unpack}[o.command](o)
     except (recipes.RecipeError, debian.DebianError, wheels.WheelError, ValueError, OSError) as e:

@@ -9,6 +9,7 @@ interpreter, started by the image's own dynamic linker, with a hash in place of 
 from __future__ import annotations
 
 import configparser
+import datetime
 import email.parser
 import re
 import subprocess
@@ -138,6 +139,21 @@ def unpack(path: Path, tree: Tree) -> Wheel:
                 tree.add(f"{SCRIPTS}/{script}", Entry("file", 0o755, text.encode(), source=source))
     licence = meta.get("License-Expression") or "NOASSERTION"
     return Wheel(meta["Name"], meta["Version"], sha256(path.read_bytes()), licence)
+
+
+def normalise(path: Path, epoch: int) -> None:
+    """Rewrite a wheel in place: names sorted with RECORD last, mode 644 (755 for shared objects), one time for all."""
+    when = datetime.datetime.fromtimestamp(epoch, datetime.timezone.utc).timetuple()[:6]
+    with zipfile.ZipFile(path) as archive:
+        files = {n: archive.read(n) for n in archive.namelist() if not n.endswith("/")}
+    part = path.with_suffix(".part")
+    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name in sorted(files, key=lambda n: (n.endswith(".dist-info/RECORD"), n)):
+            info = zipfile.ZipInfo(name, when)
+            info.compress_type, info.create_system = zipfile.ZIP_DEFLATED, 3
+            info.external_attr = (0o100755 if name.endswith(".so") else 0o100644) << 16
+            archive.writestr(info, files[name])
+    part.replace(path)
 
 
 def byte_code(whole: Tree, layers: list[Tree], linker: str, python: str = "/usr/bin/python3.11") -> int:
