@@ -16,7 +16,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from container import TOOLS, Container, run
+from container import TOOLS, Container
 from door import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts/images"))
@@ -91,7 +91,7 @@ class Images(unittest.TestCase):
         with self.container("inferd", args=["/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", "--list", "/usr/bin/inferd"]) as c:
             self.assertEqual(c.process.wait(timeout=PATIENCE_S), 0, c.text)
         self.assertNotIn("not found", c.text)
-        self.assertEqual(len(re.findall(r"=> /\S+ \(0x", c.text)), 5, c.text)
+        self.assertEqual(len(re.findall(r"/lib\S+ => /\S+ \(0x|lib\S+ => /\S+ \(0x", c.text)), 6, c.text)
 
     def test_a_missing_library_is_noticed(self):
         with self.container("inferd", spoil="/usr/lib/x86_64-linux-gnu/libuv.so.1.0.0") as c:
@@ -136,8 +136,6 @@ class Images(unittest.TestCase):
             status, text = c.request("http://127.0.0.1:8000/infer", TEXTS)
             self.assertEqual((status, [r["label"] for r in json.loads(text)]), (200, ["POSITIVE", "NEGATIVE"]))
             self.assertTrue(c.wait(lambda: c.exec("bash", "-c", probes["8000/-/healthz"]).returncode == 0, PATIENCE_S))
-            running = run("nsenter", "--net", "--pid", "--mount", "--target", str(c.pid()), "/usr/bin/cat", "/proc/1/comm")
-            self.assertTrue(running)
             names = [Path(f"/proc/{p}/comm").read_text().strip() for p in self.inside(c)]
             self.assertIn("haproxy", names)
             self.assertEqual({os.stat(f"/proc/{p}").st_uid for p in self.inside(c)}, {65532})
