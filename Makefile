@@ -14,7 +14,7 @@ JOBS ?= $(shell nproc)
         serve-ray faults-ray clean distclean
 
 help: ## List the verbs
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install the Debian packages that building and testing need (once)
 	@scripts/setup.sh build test

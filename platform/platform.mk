@@ -3,9 +3,9 @@
 PLATFORM = python=$$(scripts/venv.sh platform platform/requirements.txt) && DRY_RUN="$(DRY_RUN)" FILE="$(FILE)" CONFIRM="$(CONFIRM)" CLUSTER_DIR="$(CLUSTER_DIR)" "$$python" scripts/platform
 PLATFORM_VERBS = env-check bootstrap-init bootstrap-plan bootstrap-apply init plan plan-save apply-plan creds \
   terraform-destroy flux-bootstrap flux-vars flux-reconcile flux-keygen flux-git-secret-ssh flux-apply flux-wait \
-  flux-up sops-init sops-verify sops-encrypt sops-edit sops-stale sops-rotate grafana-secret
+  flux-up sops-init sops-verify sops-encrypt sops-edit sops-stale sops-rotate grafana-secret image-push k6-config smoke-external smoke-internal
 
-.PHONY: $(PLATFORM_VERBS) destroy monitoring tools test-platform lock pin-digests
+.PHONY: $(PLATFORM_VERBS) destroy monitoring image image-lock release tools test-platform lock pin-digests
 $(PLATFORM_VERBS):
 	@$(PLATFORM) $@
 
@@ -35,10 +35,24 @@ sops-stale: ## Ask KMS which files need an old version of their key
 sops-rotate: ## Re-encrypt every file by the primary version
 grafana-secret: ## Make Grafana's admin password, encrypted for CLUSTER_DIR=prod (the default) or local
 
+image-push: ## Push dist/images to the project's registry (or IMAGE_REPOSITORY=...), never over a tag
+k6-config: ## Write k6/k6-config.yaml, the ConfigMap of the load test's Job, from k6/smoke.js
+smoke-external: ## The showcase's external load through the Gateway (INFER_URL=...): k6/results/results_external.json
+smoke-internal: ## The showcase's internal load as a Job in the cluster: k6/results/results_internal.json
+
 destroy: terraform-destroy
 
 monitoring: ## Write rules and dashboards from platform/monitoring
 	@python=$$(scripts/venv.sh platform platform/requirements.txt) && "$$python" platform/monitoring
+
+image: ## Both container images as OCI layouts in dist/images, with or without docker (IMAGES="inferd")
+	@scripts/image.sh $(IMAGES)
+
+image-lock: ## Take the newest Debian packages and ray[serve]'s wheels into the images' locks
+	@scripts/image-lock.sh $(IMAGES)
+
+release: ## Tarball, .deb, wheel, sdist, images, bills of materials and SHA256SUMS in dist/release
+	@scripts/release.sh
 
 tools: ## Build the tools of platform/tools.lock once (TOOLS="sops age" for some)
 	@scripts/tools.sh $(TOOLS)

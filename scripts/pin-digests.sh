@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# pin-digests.sh [--check]: in the manifests under platform/, give every image that is named by a tag the digest that its
+# pin-digests.sh [--check]: in the manifests under platform/, k6/ and .github/, give every image that is named by a tag the digest that its
 # registry answers for it (image: NAME:TAG becomes NAME:TAG@sha256:...). Needs skopeo and the registries.
 #   --check  change nothing: list the images without a digest, exit 1 when there are any
 set -euo pipefail
 cd "$(dirname "$0")/.."
-mapfile -t files < <(git ls-files --cached --others --exclude-standard 'platform/**/*.yaml' 'platform/**/*.yml')
+mapfile -t files < <(git ls-files --cached --others --exclude-standard 'platform/**/*.yaml' 'platform/**/*.yml' 'k6/*.yaml' '.github/workflows/*.yml')
 images() { # images named by a tag alone; values that Kustomize substitutes have theirs elsewhere
   [ ${#files[@]} -eq 0 ] || sed -nE "s/^[[:space:]-]*image:[[:space:]]*[\"']?([A-Za-z0-9][A-Za-z0-9._\/-]*(:[0-9]+\/[A-Za-z0-9._\/-]*)?:[A-Za-z0-9._-]+)[\"']?[[:space:]]*(#.*)?$/\1/p" "${files[@]}" | sort -u
 }

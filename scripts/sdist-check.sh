@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 began=$SECONDS
 root=$PWD
 scripts/setup.sh build python wheel >&2
-sdist=$root/$(scripts/sdist.sh)
+sdist=$(scripts/sdist.sh)
 away=$(mktemp -d)
 trap 'rm -rf "$away"' EXIT
 cd "$away"

@@ -12,10 +12,14 @@ declare -A group=(
   [arm64]="gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
   [parity]="unicode-data"
   [python]="python3 python3-venv"
-  [platform]="git make curl gnupg openssl openssh-client ca-certificates"
+  [platform]="binutils git make curl gnupg openssl openssh-client ca-certificates"
   [browser]="python3 python3-venv chromium fonts-dejavu-core"
   [wheel]="python3-dev"
   [monitoring]="prometheus prometheus-alertmanager" # with promtool and amtool; disable their services where systemd starts them
+  [image]="binutils ca-certificates"
+  [image-test]="runc umoci skopeo"
+  [release]="dpkg-dev gzip xz-utils"
+  [release-test]="mmdebstrap lintian"
 )
 
 missing=()

@@ -14,7 +14,7 @@ cd platform/tests
 "$python" -m unittest test_admin_tools test_cleartext test_pins test_plan test_repository >"$logs/a" 2>&1 &
 first=$!
 status=0
-"$python" -m unittest test_entries test_infra_verbs test_gitops_verbs test_readme_commands test_alerts test_dashboards test_grafana_secret >"$logs/b" 2>&1 || status=1
+"$python" -m unittest test_entries test_images test_infra_verbs test_gitops_verbs test_readme_commands test_alerts test_dashboards test_grafana_secret test_smoke_verbs >"$logs/b" 2>&1 || status=1
 wait "$first" || status=1
 if [ "$status" -ne 0 ]; then
   cat "$logs"/* >&2

@@ -22,6 +22,11 @@ has() { # what the group asks for -> the first that is missing, or nothing
           return
         fi
         ;;
+      root) [ "$(id -u)" -eq 0 ] || { echo "root's rights (chroot, runc)"; return; } ;;
+      packages:*) # groups of scripts/setup.sh: installed here, as these tests run what they bring
+        # shellcheck disable=SC2086 # a list of words
+        scripts/setup.sh ${need#packages:} >&2 || { echo "packages ($need)"; return; }
+        ;;
       *) scripts/tools.sh --check "$need" >/dev/null || { echo "$need (make tools TOOLS=$need)"; return; } ;;
     esac
   done
@@ -52,6 +57,11 @@ group test_sops_real "SOPS against a stand-in of Cloud KMS, and age" sops age
 group test_terraform "Terraform's roots" terraform terraform-provider-google
 group test_real_plan "plans of the real provider" terraform terraform-provider-google
 group test_checkov "checkov's policies" checkov
+group test_workflows "workflows, actionlint, kustomize" actionlint kustomize
+group test_push "pushes into a registry" crane
+group test_k6_job "the load test's Job by k6" k6
+group test_image_runs "the images, run by runc" root "packages:image image-test arm64"
+group test_release "two releases, the Debian package" root "packages:release release-test arm64"
 group test_k6 "k6's scenarios on servers with faults" k6
 scripts/setup.sh monitoring
 group test_alert_mutants "broken twins of the alerts"

@@ -16,6 +16,9 @@ import unittest
 
 from door import GOOD, HERE, ROOT, Door, absent
 
+sys.path.insert(0, str(ROOT / "scripts/platform"))
+import smoke  # noqa: E402
+
 LIST = HERE / "readme-commands.txt"
 # What a step must have asked of a tool, as a regular expression over the calls it made.
 MUST_CALL = {
@@ -25,6 +28,8 @@ MUST_CALL = {
     "creds": r"get-credentials ray-serve-gke", "terraform-destroy": r"platform/infra destroy", "destroy": r"platform/infra destroy", "plan": r"platform/infra plan",
     "flux-bootstrap": r"flux bootstrap github --owner=octo-org", "flux-vars": r"kubectl apply", "flux-reconcile": r"flux reconcile source git",
     "flux-keygen": r"ssh-keygen .*ed25519|^$", "flux-up": r"flux reconcile kustomization", "flux-git-secret-ssh": r"kubectl apply", "flux-apply": r"kubectl kustomize",
+    "smoke-external": r"k6 run .*INFER_URL=https://classify.example.org/infer .*k6/smoke.js", "k6-config": r"kubectl -n ray apply -f k6/k6-config.yaml",
+    "smoke-internal": r"(?s)kubectl .*apply -f k6/k6-job.yaml.*logs job/k6-smoke",
     "flux-wait": r"kubectl .* wait kustomizations", "sops-init": r"^$", "sops-verify": r"^$", "sops-encrypt": r"sops encrypt --in-place",
 }
 
@@ -52,6 +57,7 @@ class Walk(Door):
         for name in ("Makefile", "platform/platform.mk", "platform/requirements.txt"):
             self.write(name, (ROOT / name).read_text())
         shutil.copytree(ROOT / "scripts", self.root / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / "k6", self.root / "k6", ignore=shutil.ignore_patterns("results", "k6-config.yaml"))
         # The environment with PyYAML is made already: it is the one that runs this.
         venv = self.write("scripts/venv.sh", f"#!/bin/sh\necho {sys.executable}\n")
         venv.chmod(0o755)
@@ -64,7 +70,10 @@ class Walk(Door):
         boot, infra = self.root / "platform/infra-bootstrap/bootstrap.tfplan", self.root / "platform/infra/infra.tfplan"
         self.answer({"match": "terraform .*output -json", "stdout": json.dumps(outputs)}, {"match": "show -json", "stdout": "{}"},
                     {"match": "infra-bootstrap plan .*-out", "write": {str(boot): ""}}, {"match": "platform/infra plan .*-out", "write": {str(infra): ""}},
-                    {"match": "state pull", "stdout": "{}"}, {"match": "kubectl kustomize", "stdout": flux}, {"match": "envsubst", "echo": True},
+                    {"match": "state pull", "stdout": "{}"}, {"match": "kubectl kustomize", "stdout": flux},
+                    {"match": "get gateway inferd", "stdout": '{"spec": {"listeners": [{"protocol": "HTTPS", "hostname": "classify.example.org"}]}}'},
+                    {"match": "get job k6-smoke", "stdout": '{"status": {"conditions": [{"type": "Complete", "status": "True"}]}}'},
+                    {"match": "logs job/k6-smoke", "stdout": f'{smoke.BEGIN}\n{{"metrics": {{}}}}\n{smoke.END}\n'}, {"match": "envsubst", "echo": True},
                     {"match": "ssh-keygen", "write": {str(self.key): "K", f"{self.key}.pub": "P"}},
                     {"match": "sops encrypt", "write": {str(self.root / self.secret): "kind: Secret\n"}}, absent("describe"))
         self.key.parent.mkdir(parents=True)
@@ -100,7 +109,7 @@ class Walk(Door):
                 (self.root / self.secret).unlink()
             walked += 1
         self.assertEqual(walked, len(steps()))
-        self.assertGreaterEqual(walked, 28)
+        self.assertGreaterEqual(walked, 35)
 
     def test_a_target_that_does_not_exist_is_noticed(self):
         self.assertNotEqual(self.type("make flux-wiat").returncode, 0)

@@ -24,6 +24,7 @@ VERBS = {
     "sops-init": "sopsfiles.init", "sops-verify": "sopsfiles.verify", "sops-encrypt": "sopsfiles.encrypt",
     "sops-edit": "sopsfiles.edit", "sops-stale": "sopsfiles.check_stale", "sops-rotate": "sopsfiles.rotate",
     "grafana-secret": "grafana.secret",
+    "image-push": "images.push", "k6-config": "smoke.write_config", "smoke-external": "smoke.external", "smoke-internal": "smoke.internal",
 }
 
 
