@@ -111,6 +111,6 @@ deny contains sprintf("helm-retry: HelmRelease %s: install and upgrade need a st
 	some o in input.objects
 	o.kind == "HelmRelease"
 	some when in ["install", "upgrade"]
-	not object.get(o.spec, [when, "strategy", "name"], null)
-	not object.get(o.spec, [when, "remediation", "retries"], null)
+	object.get(o.spec, [when, "strategy", "name"], null) == null
+	object.get(o.spec, [when, "remediation", "retries"], null) == null
 }
