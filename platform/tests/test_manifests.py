@@ -92,7 +92,7 @@ class Build(unittest.TestCase):
         for device, rollout, access, backend in itertools.product(("cpu", "gpu"), ("new-cluster", "in-place"), ("key", "open"), ("ray", "inferd")):
             chosen = {**VALUES, "DEVICE": device, "ROLLOUT": rollout, "ACCESS": access, "BACKEND": backend}
             for path in self.reached("clusters/prod/stages", chosen):
-                self.assertIn(path, [*builds.folders(), "apps/monitoring"], f"{device} {rollout} {access} {backend}")
+                self.assertIn(path, [*builds.folders(), "apps/monitoring", "apps/monitoring/config"], f"{device} {rollout} {access} {backend}")
         self.assertNotIn("apps/ray/overlays/gpu-none", builds.folders())
 
     def test_switches_of_a_cluster(self):
@@ -101,14 +101,9 @@ class Build(unittest.TestCase):
                                  ("gke-gateway", lambda s: s["routes"]["spec"]["path"].endswith("/gke/ray") and not {"gateway", "envoy-gateway"} & set(s)),
                                  ("nginx", lambda s: s["routes"]["spec"]["path"].endswith("/nginx/ray") and "ingress-nginx" in s and not {"gateway", "envoy-gateway"} & set(s)),
                                  ("incremental", lambda s: s["ray"]["spec"]["path"].endswith("gpu-incremental") and s["kuberay"]["spec"]["path"].endswith("incremental"))):
-            with tempfile.TemporaryDirectory(dir=PLATFORM / "clusters") as scratch:
-                text = (PLATFORM / "clusters/prod/stages/kustomization.yaml").read_text(encoding="utf-8")
-                on = re.sub(rf"# - ../../components/{component}\b.*", f"- ../components/{component}", text).replace("../../base", "../base")
-                (Path(scratch) / "kustomization.yaml").write_text(on, encoding="utf-8")
-                made = builds.substitute(builds.kustomize_build(Path(scratch)), VALUES)
-            found = {o["metadata"]["name"]: o for o in yaml.safe_load_all(made)}
+            found = {o["metadata"]["name"]: o for o in builds.switched("clusters/prod/stages", component)}
             self.assertEqual({d["name"] for o in found.values() for d in o["spec"].get("dependsOn", [])} - set(found), set(), component)
-            self.assertLessEqual({o["spec"]["path"].removeprefix("./platform/") for o in found.values()}, {*builds.folders(), "apps/monitoring"}, component)
+            self.assertLessEqual({o["spec"]["path"].removeprefix("./platform/") for o in found.values()}, {*builds.folders(), "apps/monitoring", "apps/monitoring/config"}, component)
             self.assertTrue(check(found), component)
             for o in found.values():
                 self.assertEqual(o["spec"]["decryption"], {"provider": "sops"}, o["metadata"]["name"])
@@ -144,6 +139,8 @@ class Build(unittest.TestCase):
 class Schemas(unittest.TestCase):
     def test_every_object_is_valid_on_three_minors(self):
         found = {folder: objects(folder) for folder in builds.folders()}
+        found["gcs-fault-tolerance"] = builds.switched("apps/ray/overlays/cpu-new-cluster", "gcs-fault-tolerance")
+        self.assertIn("StatefulSet", {o["kind"] for o in found["gcs-fault-tolerance"]})
         for minor in schemas.KUBERNETES:
             self.assertEqual(kubeconform(found, minor), [], minor)
         count = sum(map(len, found.values()))
