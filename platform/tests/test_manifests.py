@@ -109,6 +109,17 @@ class Build(unittest.TestCase):
                 self.assertEqual(o["spec"]["decryption"], {"provider": "sops"}, o["metadata"]["name"])
                 self.assertEqual([s["name"] for s in o["spec"]["postBuild"]["substituteFrom"]], ["cluster-vars", "cluster-settings"])
 
+    def test_flux_up_finds_both_kinds_of_objects(self):
+        """make flux-apply sends Kubernetes' objects first, then Flux's own, with the fork's URL and branch in them."""
+        rendered = builds.substitute(builds.text("clusters/prod/flux-system"), {"GIT_URL": VALUES["GIT_URL"], "GIT_BRANCH": "main"})
+        documents = [d for d in re.split(r"^---\s*$", rendered, flags=re.M) if d.strip()]
+        fluxes = [yaml.safe_load(d) for d in documents if gitops.FLUX_OBJECT.search(d)]
+        self.assertEqual({o["kind"]: o["metadata"]["name"] for o in fluxes}, {"GitRepository": "flux-system", "Kustomization": "flux-system"})
+        repository = by_kind(fluxes, "GitRepository")["flux-system"]["spec"]
+        self.assertEqual((repository["url"], repository["ref"], repository["secretRef"]), (VALUES["GIT_URL"], {"branch": "main"}, {"name": "flux-system"}))
+        self.assertEqual(by_kind(fluxes, "Kustomization")["flux-system"]["spec"]["path"], f"./{gitops.CLUSTER_DIR}")
+        self.assertGreater(len(documents), 30)
+
     def test_serve_config_is_the_one_file(self):
         self.assertEqual(serveconfig.drift(), [])
         source = (ROOT / serveconfig.SOURCE).read_text(encoding="utf-8")
