@@ -256,6 +256,41 @@ class Upstream(unittest.TestCase):
         api = by_kind(self.made("apps/ingress/gateway-api", "gateway-api-crds", "gateway-api"), "CustomResourceDefinition")
         self.assertIn("httproutes.gateway.networking.k8s.io", api)
 
+    def test_names_are_those_of_the_upstream_code(self):
+        """Ports, paths, labels, conditions and options of others that our manifests name, in their source at the pinned version."""
+        kuberay, keda, envoy = (self.dirs[m] for m in ("kuberay", "keda", "envoy-gateway"))
+        constants = (kuberay / "controllers/ray/utils/constant.go").read_text(encoding="utf-8")
+        service = by_kind(objects("apps/ray/overlays/gpu-in-place"), "RayService")["inferd"]
+        ports = {p["name"]: p["containerPort"] for p in service["spec"]["rayClusterConfig"]["headGroupSpec"]["template"]["spec"]["containers"][0]["ports"]}
+        for name, constant, label in (("serve", "DefaultServingPort", "ServingPortName"), ("dashboard", "DefaultDashboardPort", "DashboardPortName"),
+                                      ("metrics", "DefaultMetricsPort", "MetricsPortName"), ("gcs-server", "DefaultGcsServerPort", "GcsServerPortName"),
+                                      ("client", "DefaultClientPort", "ClientPortName")):
+            self.assertTrue(re.search(rf'{constant}\s+= {ports[name]}\b', constants), constant)
+            self.assertTrue(re.search(rf'{label}\s+= "{name}"', constants), label)
+        for g in service["spec"]["rayClusterConfig"]["workerGroupSpecs"]:
+            path = g["template"]["spec"]["containers"][0]["readinessProbe"]["httpGet"]["path"]
+            self.assertTrue(re.search(rf'RayServeProxyHealthPath\s+= "{path[1:]}"', constants), path)
+        for label in ("ray.io/cluster", "ray.io/node-type", "ray.io/serve", "ray.io/originated-from-cr-name"):
+            self.assertTrue(f'"{label}"' in constants, label)
+        util = (kuberay / "controllers/ray/utils/util.go").read_text(encoding="utf-8")
+        self.assertTrue(re.search(r'ServeName\s+= "serve"', util) and 'Sprintf("%s-%s-%s", serviceName, ServeName, "svc")' in util, "<name>-serve-svc")
+        self.assertTrue(re.search(r'RAY_ADDRESS\s+= "RAY_ADDRESS"', constants), "which drain.py reads")
+        types = (kuberay / "apis/ray/v1/rayservice_types.go").read_text(encoding="utf-8")
+        stage = by_kind(objects("clusters/prod/stages"), "Kustomization")["ray"]["spec"]["healthCheckExprs"][0]
+        words = re.findall(r"'([A-Z][A-Za-z]+)'", stage["current"] + stage["failed"])
+        self.assertGreaterEqual(set(words) - {"True", "False"}, {"Ready", "UpgradeInProgress", "InitializingTimeout", "ValidationFailed"})
+        for word in set(words) - {"True", "False"}:
+            self.assertTrue(f'= "{word}"' in types, word)
+        scaler = (keda / "pkg/scalers/prometheus_scaler.go").read_text(encoding="utf-8")
+        for trigger in by_kind(objects("apps/inferd/overlays/prod"), "ScaledObject")["inferd"]["spec"]["triggers"]:
+            for key in trigger["metadata"]:
+                self.assertTrue(f'keda:"name={key},' in scaler, key)
+        code = "".join(p.read_text(encoding="utf-8") for p in [*(envoy / "internal/infrastructure/kubernetes/proxy").glob("*.go"),
+                                                              *(envoy / "internal/gatewayapi").glob("*.go"), *(envoy / "internal/xds/bootstrap").glob("*.go")])
+        self.assertTrue('"app.kubernetes.io/managed-by": "envoy-gateway"' in code)
+        self.assertTrue(re.search(r"wellKnownPortShift\s+= 10000", code), "listeners 443 and 80 are 10443 and 10080 in the pod")
+        self.assertTrue(re.search(r"EnvoyStatsPort = 19001\b", code), "where the proxies' metrics are")
+
     def test_a_pod_that_is_not_restricted_is_noticed(self):
         spec = {"containers": [{"name": "c", "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}}],
                 "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}}
