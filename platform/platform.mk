@@ -54,8 +54,9 @@ image-lock: ## Take the newest Debian packages and ray[serve]'s wheels into the 
 release: ## Tarball, .deb, wheel, sdist, images, bills of materials and SHA256SUMS in dist/release
 	@scripts/release.sh
 
-tools: ## Build the tools of platform/tools.lock once (TOOLS="sops age" for some)
+tools: ## Build the tools of platform/tools.lock once (TOOLS="sops age" for some), download the modules of modules.lock
 	@scripts/tools.sh $(TOOLS)
+	@$(if $(TOOLS),,scripts/modules.sh >/dev/null)
 
 test-platform: ## Terraform, secrets, front door: all tests whose tools are there
 	@scripts/test-platform.sh

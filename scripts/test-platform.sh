@@ -27,6 +27,7 @@ has() { # what the group asks for -> the first that is missing, or nothing
         # shellcheck disable=SC2086 # a list of words
         scripts/setup.sh ${need#packages:} >&2 || { echo "packages ($need)"; return; }
         ;;
+      modules) scripts/modules.sh --check >/dev/null || { echo "Go modules (scripts/modules.sh)"; return; } ;;
       *) scripts/tools.sh --check "$need" >/dev/null || { echo "$need (make tools TOOLS=$need)"; return; } ;;
     esac
   done
@@ -78,6 +79,10 @@ else
   left+=("the Ray node of test_monitoring_live: no .venv/ray (scripts/ray-venv.sh)")
 fi
 group test_monitoring_live "rules and dashboards on live servers"
+group test_manifests "what Flux applies: builds, schemas, upstream's folders" kustomize kubeconform modules
+group test_policy "rules of the manifests" kustomize conftest
+group test_gateway "gateway, policies and routes in Envoy Gateway's translator" egctl kustomize
+group test_charts "charts with our values" helm kustomize kubeconform modules
 for line in "${left[@]+"${left[@]}"}"; do echo "test-platform: NOT RUN: $line"; done
 echo "test-platform: passed in $((SECONDS - began)) s, ${#left[@]} groups not run"
 [ "${PLATFORM_STRICT:-}" != 1 ] || [ ${#left[@]} -eq 0 ]
