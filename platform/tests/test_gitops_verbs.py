@@ -54,7 +54,12 @@ class Gitops(Door):
             "PROJECT_ID": "test-project-1", "REGION": "europe-west4", "ZONE": "europe-west4-b", "CLUSTER": "ray-serve-gke", "GITHUB_OWNER": "octo-org",
             "GITHUB_REPO": "inferd", "GIT_URL": "ssh://git@github.com/octo-org/inferd", "GIT_BRANCH": "main", "SOPS_KEY": KEY,
             "GSA_EMAIL": "ray-serve-gke-flux@test-project-1.iam.gserviceaccount.com",
-            "IMAGE_REPOSITORY": "europe-west4-docker.pkg.dev/test-project-1/inferd", "GPU_QUOTA": "1", "ROLLOUT": "in-place"})
+            "IMAGE_REPOSITORY": "europe-west4-docker.pkg.dev/test-project-1/inferd", "GPU_QUOTA": "1", "DEVICE": "gpu", "ROLLOUT": "in-place"})
+
+    def test_without_a_gpu_the_device_is_the_cpu(self):
+        self.answer({"match": "terraform .*output -json", "stdout": json.dumps(OUTPUTS | {"gpu_quota": {"value": 0}, "rollout": {"value": "new-cluster"}})})
+        self.verb("flux-vars")
+        self.assertEqual(self.sent(1)["ConfigMap"]["data"]["DEVICE"], "cpu")
 
     def test_outputs_are_those_of_the_terraform_root(self):
         declared = (ROOT / "platform/infra/outputs.tf").read_text()

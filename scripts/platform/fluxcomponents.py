@@ -21,9 +21,15 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = "platform/clusters/prod/flux-system/gotk-components.yaml"
-CONTROLLERS = ("source-controller", "kustomize-controller", "helm-controller", "notification-controller")
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+CONTROLLERS = ("source-controller", "kustomize-controller", "helm-controller", "notification-controller")
+
+
+class LOADER(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """YAML as Kubernetes reads it: a bare `=` (an enum of prometheus-operator's) is text."""
+
+
+LOADER.add_constructor("tag:yaml.org,2002:value", lambda loader, node: loader.construct_scalar(node))
 
 
 def modules(*names: str) -> dict[str, Path]:

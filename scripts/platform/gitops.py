@@ -63,7 +63,8 @@ def cluster_vars(env: dict[str, str], outputs: dict[str, str]) -> dict[str, str]
     return {**{name: env[name] for name in ("PROJECT_ID", "REGION", "ZONE", "CLUSTER", "GITHUB_OWNER", "GITHUB_REPO")},
             "GIT_URL": git_url(env), "GIT_BRANCH": env["GITHUB_BRANCH"], "SOPS_KEY": key,
             "GSA_EMAIL": outputs["gsa_email"], "IMAGE_REPOSITORY": outputs["image_repository"],
-            "GPU_QUOTA": str(outputs["gpu_quota"]), "ROLLOUT": outputs["rollout"]}
+            "GPU_QUOTA": str(outputs["gpu_quota"]), "DEVICE": "gpu" if str(outputs["gpu_quota"]).isdigit() and int(outputs["gpu_quota"]) > 0 else "cpu",
+            "ROLLOUT": outputs["rollout"]}
 
 
 def flux_vars(shell: Shell, env: Env) -> None:
