@@ -12,6 +12,7 @@ declare -A group=(
   [arm64]="gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
   [parity]="unicode-data"
   [python]="python3 python3-venv"
+  [cluster]="etcd-server iproute2 util-linux git openssl"
   [platform]="git make curl gnupg openssl openssh-client ca-certificates"
   [wheel]="python3-dev"
 )

@@ -29,4 +29,4 @@ trap 'rm -rf "$scratch"' EXIT
 export INFERD_TOOLS_BIN INFERD_CLUSTER_SANDBOX=1 PYTHONDONTWRITEBYTECODE=1
 cd platform/tests/cluster
 timeout --kill-after=20 "$limit" unshare --net --mount --pid --fork --kill-child=KILL --mount-proc \
-  "$python" -m pytest -q -p no:cacheprovider --basetemp="$scratch/run" "$@"
+  "$python" -m pytest -q --tb=short -p no:cacheprovider --basetemp="$scratch/run" "$@"
