@@ -36,8 +36,9 @@ sops-rotate: ## Re-encrypt every file by the primary version
 
 destroy: terraform-destroy
 
-tools: ## Build the tools of platform/tools.lock once (TOOLS="sops age" for some)
+tools: ## Build the tools of platform/tools.lock once (TOOLS="sops age" for some), download the modules of modules.lock
 	@scripts/tools.sh $(TOOLS)
+	@$(if $(TOOLS),,scripts/modules.sh >/dev/null)
 
 test-platform: ## Terraform, secrets, front door: all tests whose tools are there
 	@scripts/test-platform.sh

@@ -11,7 +11,7 @@ logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 cd platform/tests
 # Two at a time: most of the time is spent starting processes and waiting for them.
-"$python" -m unittest test_admin_tools test_cleartext test_pins test_plan test_repository >"$logs/a" 2>&1 &
+"$python" -m unittest test_admin_tools test_cleartext test_names test_pins test_plan test_repository >"$logs/a" 2>&1 &
 first=$!
 status=0
 "$python" -m unittest test_entries test_infra_verbs test_gitops_verbs test_readme_commands >"$logs/b" 2>&1 || status=1

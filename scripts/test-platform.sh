@@ -22,6 +22,7 @@ has() { # what the group asks for -> the first that is missing, or nothing
           return
         fi
         ;;
+      modules) scripts/modules.sh --check >/dev/null || { echo "Go modules (scripts/modules.sh)"; return; } ;;
       *) scripts/tools.sh --check "$need" >/dev/null || { echo "$need (make tools TOOLS=$need)"; return; } ;;
     esac
   done
@@ -52,6 +53,8 @@ group test_sops_real "SOPS against a stand-in of Cloud KMS, and age" sops age
 group test_terraform "Terraform's roots" terraform terraform-provider-google
 group test_real_plan "plans of the real provider" terraform terraform-provider-google
 group test_checkov "checkov's policies" checkov
+group test_manifests "what Flux applies: builds, schemas, upstream's folders" kustomize kubeconform modules
+group test_policy "rules of the manifests" kustomize conftest
 for line in "${left[@]+"${left[@]}"}"; do echo "test-platform: NOT RUN: $line"; done
 echo "test-platform: passed in $((SECONDS - began)) s, ${#left[@]} groups not run"
 [ "${PLATFORM_STRICT:-}" != 1 ] || [ ${#left[@]} -eq 0 ]

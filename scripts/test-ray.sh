@@ -5,11 +5,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 began=$SECONDS
-python=$(scripts/ray-venv.sh)
+python=$PWD/$(scripts/ray-venv.sh)
 run() { "$python" -m pytest -c python/pyproject.toml --rootdir python -p no:cacheprovider "$@"; }
 run python/tests/ray_app "$@"
 for kind in ray-haproxy ray-default; do
   echo "conformance: $kind"
   INFERD_CONFORMANCE=$kind run python/tests/conformance "$@"
 done
+echo "preStop hook of the workers' pods"
+(cd platform/tests && "$python" -W ignore -m unittest test_drain)
 echo "test-ray: passed in $((SECONDS - began)) s"

@@ -98,6 +98,8 @@ class Build(unittest.TestCase):
     def test_switches_of_a_cluster(self):
         """The components that stages/kustomization.yaml offers build on prod, and do what they say."""
         for component, check in (("c-server", lambda s: {"keda", "inferd"} <= set(s)),
+                                 ("gke-gateway", lambda s: s["routes"]["spec"]["path"].endswith("/gke/ray") and not {"gateway", "envoy-gateway"} & set(s)),
+                                 ("nginx", lambda s: s["routes"]["spec"]["path"].endswith("/nginx/ray") and "ingress-nginx" in s and not {"gateway", "envoy-gateway"} & set(s)),
                                  ("incremental", lambda s: s["ray"]["spec"]["path"].endswith("gpu-incremental") and s["kuberay"]["spec"]["path"].endswith("incremental"))):
             with tempfile.TemporaryDirectory(dir=PLATFORM / "clusters") as scratch:
                 text = (PLATFORM / "clusters/prod/stages/kustomization.yaml").read_text(encoding="utf-8")
@@ -105,6 +107,8 @@ class Build(unittest.TestCase):
                 (Path(scratch) / "kustomization.yaml").write_text(on, encoding="utf-8")
                 made = builds.substitute(builds.kustomize_build(Path(scratch)), VALUES)
             found = {o["metadata"]["name"]: o for o in yaml.safe_load_all(made)}
+            self.assertEqual({d["name"] for o in found.values() for d in o["spec"].get("dependsOn", [])} - set(found), set(), component)
+            self.assertLessEqual({o["spec"]["path"].removeprefix("./platform/") for o in found.values()}, {*builds.folders(), "apps/monitoring"}, component)
             self.assertTrue(check(found), component)
             for o in found.values():
                 self.assertEqual(o["spec"]["decryption"], {"provider": "sops"}, o["metadata"]["name"])
