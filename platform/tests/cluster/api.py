@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 Object = dict[str, Any]
+PATIENCE = 5  # what is waited for comes in a fraction of its time on a quiet machine; on a busy one all may stand still for minutes
 
 
 class ApiError(Exception):
@@ -42,7 +43,7 @@ class Api:
         for last in (False, True):  # a connection that was kept may have been closed by the server meanwhile
             connection = getattr(self.own, "connection", None)
             if connection is None:
-                connection = self.own.connection = http.client.HTTPSConnection(self.host, self.port, context=self.tls, timeout=30)
+                connection = self.own.connection = http.client.HTTPSConnection(self.host, self.port, context=self.tls, timeout=60 * PATIENCE)
             try:
                 connection.request(method, target, data, headers)
                 response = connection.getresponse()
@@ -117,7 +118,7 @@ class Api:
 
     def watch(self, api_version: str, kind: str, seconds: int = 30) -> Iterator[tuple[str, Object]]:
         """ADDED for what there is, then changes as they come, for `seconds`."""
-        connection = http.client.HTTPSConnection(self.host, self.port, context=self.tls, timeout=seconds + 15)
+        connection = http.client.HTTPSConnection(self.host, self.port, context=self.tls, timeout=seconds + 15 * PATIENCE)
         try:
             connection.request("GET", f"{self.path(api_version, kind)}?watch=1&timeoutSeconds={seconds}",
                                headers={"Authorization": f"Bearer {self.token}", "Accept": "application/json"})
@@ -139,13 +140,15 @@ def condition(o: Object | None, kind: str) -> Object:
 
 
 def wait(check: Callable[[], Any], seconds: float, what: str, show: Callable[[], Any] | None = None) -> Any:
-    """What `check` returns once it is true. After `seconds` an AssertionError says what did not come, and what `show` returns."""
-    end = time.monotonic() + seconds
+    """What `check` returns once it is true. After `seconds` (and PATIENCE times that on a busy machine) an AssertionError says what
+    did not come, and what `show` returns."""
+    began = time.monotonic()
+    end = began + seconds * PATIENCE
     while True:
         found = check()
         if found:
             return found
         if time.monotonic() > end:
             last = show() if show else found
-            raise AssertionError(f"after {seconds} s still not: {what}; last seen: {last!r}")
+            raise AssertionError(f"after {time.monotonic() - began:.0f} s still not: {what}; last seen: {last!r}")
         time.sleep(0.2)

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 import builds
+import fluxcomponents
 import schemas
 from api import Api, ApiError, condition, wait
 from sources import UPSTREAM
@@ -20,19 +21,21 @@ CLUSTER_WIDE_FIRST = ("CustomResourceDefinition", "Namespace", "ServiceAccount",
 
 
 def crds(*names: str) -> list[Object]:
-    """CustomResourceDefinitions of those modules, or of all."""
+    """CustomResourceDefinitions of those modules, or of all; without their texts, which only cost time."""
     folders = schemas.modules(*(names or schemas.CRDS))
     found = []
     for name in names or schemas.CRDS:
         for folder in schemas.CRDS[name]:
             for path in sorted((Path(folders[name]) / folder).glob("*.yaml")):
                 found += [d for d in yaml.load_all(path.read_text(encoding="utf-8"), Loader=builds.LOADER) if d and d.get("kind") == "CustomResourceDefinition"]
+    for o in found:
+        o["spec"] = fluxcomponents.without_descriptions(o["spec"])
     return found
 
 
 def install_crds(api: Api, found: list[Object]) -> None:
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(api.apply, found))
+        list(pool.map(api.create, found))
     for o in found:
         wait(lambda o=o: condition(api.get(o["apiVersion"], o["kind"], None, o["metadata"]["name"]), "Established").get("status") == "True", 30,
              f"CRD {o['metadata']['name']} is served")
