@@ -22,4 +22,4 @@ if [ "$status" -ne 0 ]; then
 fi
 count=$(cat "$logs"/* | awk '/^Ran [0-9]+ tests/ {n += $2} END {print n}')
 skipped=$(cat "$logs"/* | sed -n 's/^OK (skipped=\([0-9]*\))/\1/p')
-echo "test-platform-cheap: $count tests passed${skipped:+, $skipped of them skipped (not root)}, in $((SECONDS - began)) s"
+echo "test-platform-cheap: $count tests passed${skipped:+, $skipped of them skipped (not root, or no build/inferd)}, in $((SECONDS - began)) s"

@@ -74,6 +74,7 @@ group test_real_plan "plans of the real provider" terraform terraform-provider-g
 group test_checkov "checkov's policies" checkov
 group test_manifests "what Flux applies: builds, schemas, upstream's folders" kustomize kubeconform modules
 group test_policy "rules of the manifests" kustomize conftest
+group test_charts "charts with our values" helm kustomize kubeconform modules
 cluster
 for line in "${left[@]+"${left[@]}"}"; do echo "test-platform: NOT RUN: $line"; done
 echo "test-platform: passed in $((SECONDS - began)) s, ${#left[@]} groups not run"

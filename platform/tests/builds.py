@@ -91,6 +91,19 @@ def objects(folder: str, values: dict[str, str] | None = None) -> list[dict[str,
     return [o for o in yaml.load_all(substitute(text(folder), VALUES if values is None else values), Loader=LOADER) if o]
 
 
+def switched(folder: str, component: str, values: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    """The objects of a folder with the component on that its kustomization offers in a comment."""
+    path = PLATFORM / folder
+    text = (path / "kustomization.yaml").read_text(encoding="utf-8")
+    on, count = re.subn(rf"(?m)^  # - (\S+/{component})\b.*$", r"  - \1", text)
+    if count != 1:
+        raise AssertionError(f"{folder} offers {component} {count} times")
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix="switched-") as scratch:  # beside it: its paths are relative
+        (Path(scratch) / "kustomization.yaml").write_text(on, encoding="utf-8")
+        made = kustomize_build(Path(scratch))
+    return [o for o in yaml.load_all(substitute(made, VALUES if values is None else values), Loader=LOADER) if o]
+
+
 def by_kind(found: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
     return {o["metadata"]["name"]: o for o in found if o["kind"] == kind}
 

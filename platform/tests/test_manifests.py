@@ -92,7 +92,7 @@ class Build(unittest.TestCase):
         for device, rollout, access, backend in itertools.product(("cpu", "gpu"), ("new-cluster", "in-place"), ("key", "open"), ("ray", "inferd")):
             chosen = {**VALUES, "DEVICE": device, "ROLLOUT": rollout, "ACCESS": access, "BACKEND": backend}
             for path in self.reached("clusters/prod/stages", chosen):
-                self.assertIn(path, [*builds.folders(), "apps/monitoring"], f"{device} {rollout} {access} {backend}")
+                self.assertIn(path, [*builds.folders(), "apps/monitoring", "apps/monitoring/config"], f"{device} {rollout} {access} {backend}")
         self.assertNotIn("apps/ray/overlays/gpu-none", builds.folders())
 
     def test_switches_of_a_cluster(self):
@@ -101,18 +101,24 @@ class Build(unittest.TestCase):
                                  ("gke-gateway", lambda s: s["routes"]["spec"]["path"].endswith("/gke/ray") and not {"gateway", "envoy-gateway"} & set(s)),
                                  ("nginx", lambda s: s["routes"]["spec"]["path"].endswith("/nginx/ray") and "ingress-nginx" in s and not {"gateway", "envoy-gateway"} & set(s)),
                                  ("incremental", lambda s: s["ray"]["spec"]["path"].endswith("gpu-incremental") and s["kuberay"]["spec"]["path"].endswith("incremental"))):
-            with tempfile.TemporaryDirectory(dir=PLATFORM / "clusters") as scratch:
-                text = (PLATFORM / "clusters/prod/stages/kustomization.yaml").read_text(encoding="utf-8")
-                on = re.sub(rf"# - ../../components/{component}\b.*", f"- ../components/{component}", text).replace("../../base", "../base")
-                (Path(scratch) / "kustomization.yaml").write_text(on, encoding="utf-8")
-                made = builds.substitute(builds.kustomize_build(Path(scratch)), VALUES)
-            found = {o["metadata"]["name"]: o for o in yaml.safe_load_all(made)}
+            found = {o["metadata"]["name"]: o for o in builds.switched("clusters/prod/stages", component)}
             self.assertEqual({d["name"] for o in found.values() for d in o["spec"].get("dependsOn", [])} - set(found), set(), component)
-            self.assertLessEqual({o["spec"]["path"].removeprefix("./platform/") for o in found.values()}, {*builds.folders(), "apps/monitoring"}, component)
+            self.assertLessEqual({o["spec"]["path"].removeprefix("./platform/") for o in found.values()}, {*builds.folders(), "apps/monitoring", "apps/monitoring/config"}, component)
             self.assertTrue(check(found), component)
             for o in found.values():
                 self.assertEqual(o["spec"]["decryption"], {"provider": "sops"}, o["metadata"]["name"])
                 self.assertEqual([s["name"] for s in o["spec"]["postBuild"]["substituteFrom"]], ["cluster-vars", "cluster-settings"])
+
+    def test_flux_up_finds_both_kinds_of_objects(self):
+        """make flux-apply sends Kubernetes' objects first, then Flux's own, with the fork's URL and branch in them."""
+        rendered = builds.substitute(builds.text("clusters/prod/flux-system"), {"GIT_URL": VALUES["GIT_URL"], "GIT_BRANCH": "main"})
+        documents = [d for d in re.split(r"^---\s*$", rendered, flags=re.M) if d.strip()]
+        fluxes = [yaml.safe_load(d) for d in documents if gitops.FLUX_OBJECT.search(d)]
+        self.assertEqual({o["kind"]: o["metadata"]["name"] for o in fluxes}, {"GitRepository": "flux-system", "Kustomization": "flux-system"})
+        repository = by_kind(fluxes, "GitRepository")["flux-system"]["spec"]
+        self.assertEqual((repository["url"], repository["ref"], repository["secretRef"]), (VALUES["GIT_URL"], {"branch": "main"}, {"name": "flux-system"}))
+        self.assertEqual(by_kind(fluxes, "Kustomization")["flux-system"]["spec"]["path"], f"./{gitops.CLUSTER_DIR}")
+        self.assertGreater(len(documents), 30)
 
     def test_serve_config_is_the_one_file(self):
         self.assertEqual(serveconfig.drift(), [])
@@ -138,12 +144,17 @@ class Build(unittest.TestCase):
             self.assertIn("nothing writes it", "\n".join(serveconfig.drift(root)))
 
     def test_flux_is_what_its_modules_give(self):
-        self.assertEqual((ROOT / fluxcomponents.TARGET).read_text(encoding="utf-8"), fluxcomponents.text())
+        committed = (ROOT / fluxcomponents.TARGET).read_text(encoding="utf-8")
+        self.assertFalse(fluxcomponents.stale(committed))
+        self.assertFalse(fluxcomponents.stale(re.sub(r"(image: \S+)", r"\1@sha256:" + "0" * 64, committed)))
+        self.assertTrue(fluxcomponents.stale(committed.replace("v1.9.5", "v1.9.4", 1)))
 
 
 class Schemas(unittest.TestCase):
     def test_every_object_is_valid_on_three_minors(self):
         found = {folder: objects(folder) for folder in builds.folders()}
+        found["gcs-fault-tolerance"] = builds.switched("apps/ray/overlays/cpu-new-cluster", "gcs-fault-tolerance")
+        self.assertIn("StatefulSet", {o["kind"] for o in found["gcs-fault-tolerance"]})
         for minor in schemas.KUBERNETES:
             self.assertEqual(kubeconform(found, minor), [], minor)
         count = sum(map(len, found.values()))
@@ -244,6 +255,41 @@ class Upstream(unittest.TestCase):
         self.assertFalse([name for name in envoy if name.endswith("gateway.networking.k8s.io")], "Gateway API's types are not Envoy Gateway's to bring")
         api = by_kind(self.made("apps/ingress/gateway-api", "gateway-api-crds", "gateway-api"), "CustomResourceDefinition")
         self.assertIn("httproutes.gateway.networking.k8s.io", api)
+
+    def test_names_are_those_of_the_upstream_code(self):
+        """Ports, paths, labels, conditions and options of others that our manifests name, in their source at the pinned version."""
+        kuberay, keda, envoy = (self.dirs[m] for m in ("kuberay", "keda", "envoy-gateway"))
+        constants = (kuberay / "controllers/ray/utils/constant.go").read_text(encoding="utf-8")
+        service = by_kind(objects("apps/ray/overlays/gpu-in-place"), "RayService")["inferd"]
+        ports = {p["name"]: p["containerPort"] for p in service["spec"]["rayClusterConfig"]["headGroupSpec"]["template"]["spec"]["containers"][0]["ports"]}
+        for name, constant, label in (("serve", "DefaultServingPort", "ServingPortName"), ("dashboard", "DefaultDashboardPort", "DashboardPortName"),
+                                      ("metrics", "DefaultMetricsPort", "MetricsPortName"), ("gcs-server", "DefaultGcsServerPort", "GcsServerPortName"),
+                                      ("client", "DefaultClientPort", "ClientPortName")):
+            self.assertTrue(re.search(rf'{constant}\s+= {ports[name]}\b', constants), constant)
+            self.assertTrue(re.search(rf'{label}\s+= "{name}"', constants), label)
+        for g in service["spec"]["rayClusterConfig"]["workerGroupSpecs"]:
+            path = g["template"]["spec"]["containers"][0]["readinessProbe"]["httpGet"]["path"]
+            self.assertTrue(re.search(rf'RayServeProxyHealthPath\s+= "{path[1:]}"', constants), path)
+        for label in ("ray.io/cluster", "ray.io/node-type", "ray.io/serve", "ray.io/originated-from-cr-name"):
+            self.assertTrue(f'"{label}"' in constants, label)
+        util = (kuberay / "controllers/ray/utils/util.go").read_text(encoding="utf-8")
+        self.assertTrue(re.search(r'ServeName\s+= "serve"', util) and 'Sprintf("%s-%s-%s", serviceName, ServeName, "svc")' in util, "<name>-serve-svc")
+        self.assertTrue(re.search(r'RAY_ADDRESS\s+= "RAY_ADDRESS"', constants), "which drain.py reads")
+        types = (kuberay / "apis/ray/v1/rayservice_types.go").read_text(encoding="utf-8")
+        stage = by_kind(objects("clusters/prod/stages"), "Kustomization")["ray"]["spec"]["healthCheckExprs"][0]
+        words = re.findall(r"'([A-Z][A-Za-z]+)'", stage["current"] + stage["failed"])
+        self.assertGreaterEqual(set(words) - {"True", "False"}, {"Ready", "UpgradeInProgress", "InitializingTimeout", "ValidationFailed"})
+        for word in set(words) - {"True", "False"}:
+            self.assertTrue(f'= "{word}"' in types, word)
+        scaler = (keda / "pkg/scalers/prometheus_scaler.go").read_text(encoding="utf-8")
+        for trigger in by_kind(objects("apps/inferd/overlays/prod"), "ScaledObject")["inferd"]["spec"]["triggers"]:
+            for key in trigger["metadata"]:
+                self.assertTrue(f'keda:"name={key},' in scaler, key)
+        code = "".join(p.read_text(encoding="utf-8") for p in [*(envoy / "internal/infrastructure/kubernetes/proxy").glob("*.go"),
+                                                              *(envoy / "internal/gatewayapi").glob("*.go"), *(envoy / "internal/xds/bootstrap").glob("*.go")])
+        self.assertTrue('"app.kubernetes.io/managed-by": "envoy-gateway"' in code)
+        self.assertTrue(re.search(r"wellKnownPortShift\s+= 10000", code), "listeners 443 and 80 are 10443 and 10080 in the pod")
+        self.assertTrue(re.search(r"EnvoyStatsPort = 19001\b", code), "where the proxies' metrics are")
 
     def test_a_pod_that_is_not_restricted_is_noticed(self):
         spec = {"containers": [{"name": "c", "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}}],
