@@ -37,6 +37,16 @@ class Api:
 
     def request(self, method: str, path: str, body: Object | None = None, query: dict[str, str] | None = None,
                 content: str = "application/json") -> Object:
+        for again in range(PATIENCE):
+            try:
+                return self.once(method, path, body, query, content)
+            except ApiError as e:
+                if e.code not in (429, 504) or again == PATIENCE - 1:  # too busy, or not done within its own time limit
+                    raise
+                time.sleep(again)
+        raise AssertionError("not reached")
+
+    def once(self, method: str, path: str, body: Object | None, query: dict[str, str] | None, content: str) -> Object:
         target = path + ("?" + urllib.parse.urlencode(query) if query else "")
         data = None if body is None else json.dumps(body)
         headers = {"Authorization": f"Bearer {self.token}", "Accept": "application/json", "Content-Type": content}
@@ -118,9 +128,13 @@ class Api:
 
     def watch(self, api_version: str, kind: str, seconds: int = 30) -> Iterator[tuple[str, Object]]:
         """ADDED for what there is, then changes as they come, for `seconds`."""
+        first = self.request("GET", self.path(api_version, kind))
+        for o in first["items"]:
+            yield "ADDED", o
+        since = first["metadata"]["resourceVersion"]
         connection = http.client.HTTPSConnection(self.host, self.port, context=self.tls, timeout=seconds + 15 * PATIENCE)
         try:
-            connection.request("GET", f"{self.path(api_version, kind)}?watch=1&timeoutSeconds={seconds}",
+            connection.request("GET", f"{self.path(api_version, kind)}?watch=1&timeoutSeconds={seconds}&resourceVersion={since}",
                                headers={"Authorization": f"Bearer {self.token}", "Accept": "application/json"})
             response = connection.getresponse()
             if response.status != 200:

@@ -12,6 +12,7 @@ import re
 import subprocess
 import threading
 import time
+import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,11 +35,13 @@ Object = dict[str, Any]
 KUSTOMIZE = "kustomize.toolkit.fluxcd.io/v1"
 FLUX = "flux-system"
 HELM = "helm.toolkit.fluxcd.io/v2"
-# Ports that controllers of one machine would share; and how soon a Kustomization looks again at one it depends on (Flux: 30 s).
-OWN = {
-    "kustomize-controller": ["--metrics-addr=127.0.0.1:8091", "--health-addr=127.0.0.1:8092", "--events-addr=http://127.0.0.1:9090/", "--requeue-dependency=1s"],
-    "helm-controller": ["--metrics-addr=127.0.0.1:8093", "--health-addr=127.0.0.1:8094", "--events-addr=http://127.0.0.1:9090/", "--requeue-dependency=1s"],
-    "notification-controller": ["--metrics-addr=127.0.0.1:8095", "--health-addr=127.0.0.1:8096"],
+SECRETS = "platform/clusters/local/secrets"
+WANTED = (("ingress", "api-keys", {"client": "a-key-of-a-test"}), ("monitoring", "grafana-admin", {"admin-user": "admin", "admin-password": "of-a-test"}))
+# Ports that controllers of one machine would share; the rest of their arguments is that of their Deployments.
+OWN = {  # notification-controller first: the others wait for it with each event
+    "notification-controller": ["--metrics-addr=127.0.0.1:8095", "--health-addr=127.0.0.1:8096", "--events-addr=:9090"],
+    "kustomize-controller": ["--metrics-addr=127.0.0.1:8091", "--health-addr=127.0.0.1:8092", "--events-addr=http://127.0.0.1:9090/"],
+    "helm-controller": ["--metrics-addr=127.0.0.1:8093", "--health-addr=127.0.0.1:8094", "--events-addr=http://127.0.0.1:9090/"],
 }
 DROPPED = ("--enable-leader-election", "--events-addr", "--storage-", "--metrics-addr", "--health-addr")
 
@@ -66,25 +69,44 @@ class Flux:
         self.ended = threading.Event()
         self.watcher = threading.Thread(target=self.watch, daemon=True)
         self.age = folder / "age.key"
+        self.missing: list[str] = []  # parts of the tree that are not there and were stood in for
 
     def start(self) -> None:
         for part in self.parts[:-1]:
             part.start()
+        self.own_commits()
         self.repository.push()
         self.rehydrate()
         self.sources.start()
         self.watcher.start()
         for name in OWN:
             self.controller(name)
+            wait(lambda n=name: self.healthy(n), 60, f"{name} is healthy", lambda n=name: self.controllers[n].text()[-1500:])
 
     def stop(self) -> None:
         self.ended.set()
         for part in reversed(self.parts):
             part.stop()
 
+    def own_commits(self) -> None:
+        """What a fork adds before it starts: the Secrets of wanted.yaml that its settings need, encrypted for its own key."""
+        subprocess.run([str(self.plane.programs / "age-keygen"), "-o", str(self.age)], check=True, capture_output=True)
+        changes: dict[str, str | None] = {}
+        listed = self.repository.read(f"{SECRETS}/kustomization.yaml")
+        for namespace, name, data in WANTED:
+            secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "stringData": data}
+            changes[f"{SECRETS}/{name}.secret.yaml"] = self.sops(yaml.safe_dump(secret))
+            listed += f"  - {name}.secret.yaml\n"
+        changes[f"{SECRETS}/kustomization.yaml"] = listed
+        if not (self.repository.tree / "platform/apps/monitoring/kustomization.yaml").exists():
+            for folder in ("platform/apps/monitoring", "platform/apps/monitoring/config"):
+                changes[f"{folder}/kustomization.yaml"] = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [empty.yaml]\n"
+                changes[f"{folder}/empty.yaml"] = f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {folder.rsplit('/', 1)[1]}\n  namespace: monitoring\n"
+            self.missing.append("apps/monitoring")
+        self.repository.commit(changes)
+
     def rehydrate(self) -> None:
         """As `make flux-up`: key and values, Flux's own manifests through kubectl, then what it shall follow."""
-        subprocess.run([str(self.plane.programs / "age-keygen"), "-o", str(self.age)], check=True, capture_output=True)
         values = {"GIT_URL": self.repository.url, "GIT_BRANCH": "main"}
         self.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": FLUX}}])
         self.apply([
@@ -113,6 +135,16 @@ class Flux:
         args = [a for a in deployment["spec"]["template"]["spec"]["containers"][0]["args"] if not a.startswith(DROPPED)]
         self.controllers[name] = self.plane.run(name, *args, *OWN[name], env={
             "RUNTIME_NAMESPACE": FLUX, "KUBECONFIG": str(self.plane.kubeconfig(f"{FLUX}/{name}"))})
+
+    def healthy(self, name: str) -> bool:
+        """As the Deployment's probe asks."""
+        self.controllers[name].alive()
+        address = next(a for a in OWN[name] if a.startswith("--health-addr=")).split("=")[1]
+        try:
+            with urllib.request.urlopen(f"http://{address}/healthz", timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
 
     def watch(self) -> None:
         """Notes when things first happened, and runs KubeRay's operator once its Deployment has come."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stand-in for scheduler and kubelet: no container is run. A pod is bound to one node, gets an address, is reported as running,
 and as ready while its readiness probe is answered at that address (HTTP probes of pods that `probed` chooses; others count as
-ready). A pod that is being deleted is gone at once: no hook of it runs.
+ready). A Job's pod has succeeded at once. A pod that is being deleted is gone at once: no hook of it runs.
 """
 
 from __future__ import annotations
@@ -44,7 +44,6 @@ class Node:
         self.api, self.probed = api, probed
         self.pods: dict[str, Object] = {}  # by uid
         self.addresses: dict[str, str] = {}  # uid -> address
-        self.names: dict[str, str] = {}  # address -> name of the Ray cluster or of the pod
         self.shown: dict[str, bool] = {}  # uid -> whether it was reported ready
         self.numbers = itertools.count(10)
         self.ended = threading.Event()
@@ -115,13 +114,15 @@ class Node:
         def containers(key: str, state: Object, is_ready: bool) -> list[Object]:
             return [{"name": c["name"], "image": c["image"], "imageID": c["image"], "containerID": f"stand-in://{c['name']}", "ready": is_ready,
                      "started": True, "restartCount": 0, "state": state} for c in pod["spec"].get(key, [])]
-        word = "True" if ready else "False"
+        done = any(r["kind"] == "Job" for r in pod["metadata"].get("ownerReferences", []))
+        ended = {"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": now, "finishedAt": now}}
+        word = "True" if ready and not done else "False"
         return {
-            "phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "hostIP": "10.255.0.1", "startTime": now,
+            "phase": "Succeeded" if done else "Running", "podIP": address, "podIPs": [{"ip": address}], "hostIP": "10.255.0.1", "startTime": now,
             "conditions": [{"type": t, "status": s, "lastTransitionTime": now} for t, s in
                            (("PodScheduled", "True"), ("Initialized", "True"), ("ContainersReady", word), ("Ready", word))],
-            "containerStatuses": containers("containers", {"running": {"startedAt": now}}, ready),
-            "initContainerStatuses": containers("initContainers", {"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": now, "finishedAt": now}}, True),
+            "containerStatuses": containers("containers", ended if done else {"running": {"startedAt": now}}, ready and not done),
+            "initContainerStatuses": containers("initContainers", ended, True),
         }
 
     def pod_at(self, address: str) -> Object | None:

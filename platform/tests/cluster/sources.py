@@ -5,8 +5,8 @@ it over HTTP, and writes status.artifact with revision and digest.
 
 GitRepository: cloned from its URL with git. The repositories of KubeRay, KEDA, Gateway API and Envoy Gateway are beyond reach;
 in their place the folder of the Go module of that very tag or commit is packed. OCIRepository and HelmRepository charts: Envoy
-Gateway's and cert-manager's from their Go modules; any other chart is one of ours that holds a ConfigMap and nothing else, and is
-named in `not_rendered`.
+Gateway's and cert-manager's from their Go modules; any other chart is one of ours that holds a ConfigMap (and the types of
+kube-prometheus-stack, which other stages need), and is named in `not_rendered`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import hashlib
 import http.server
 import io
 import json
+import os
 import subprocess
 import tarfile
 import tempfile
@@ -25,6 +26,8 @@ from pathlib import Path
 
 import yaml
 
+import fluxcomponents
+import trees
 from api import Api, ApiError, Object
 from gitserver import git
 
@@ -32,12 +35,6 @@ ADDRESS, PORT = "10.244.255.2", 8419
 ROOT = Path(__file__).resolve().parents[3]
 SOURCE = "source.toolkit.fluxcd.io/v1"
 REQUESTED = "reconcile.fluxcd.io/requestedAt"
-UPSTREAM = {  # URL -> module of platform/modules.lock, folder of the repository that the module is
-    "https://github.com/ray-project/kuberay": ("kuberay", "ray-operator"),
-    "https://github.com/kedacore/keda": ("keda", ""),
-    "https://github.com/kubernetes-sigs/gateway-api": ("gateway-api", ""),
-    "https://github.com/envoyproxy/gateway": ("envoy-gateway", ""),
-}
 CHARTS = {  # chart -> module, folder in it
     "gateway-helm": ("envoy-gateway", "charts/gateway-helm"),
     "cert-manager": ("cert-manager", "deploy/charts/cert-manager"),
@@ -52,7 +49,7 @@ def module(name: str) -> tuple[Path, str, str]:
     line = next(ln.split() for ln in (ROOT / "platform/modules.lock").read_text(encoding="utf-8").splitlines() if ln.startswith(f"{name} "))
     go = subprocess.run([str(ROOT / "scripts/go.sh")], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     told = json.loads(subprocess.run([go, "mod", "download", "-json", f"{line[1]}@{line[2]}"], check=True, stdout=subprocess.PIPE, text=True, cwd="/",
-                                     env={"GOFLAGS": "-mod=mod", **__import__("os").environ}).stdout)
+                                     env={**os.environ, "GOFLAGS": "-mod=mod"}).stdout)
     return folder, line[2], told.get("Origin", {}).get("Hash", "")
 
 
@@ -76,6 +73,11 @@ def files_below(folder: Path, prefix: str, only: list[str]) -> dict[str, bytes]:
     return found
 
 
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        del format, args
+
+
 class Sources:
     KINDS = ("GitRepository", "OCIRepository", "HelmRepository", "HelmChart")
 
@@ -87,10 +89,7 @@ class Sources:
         self.faults: list[str] = []
         self.ended = threading.Event()
         folder.mkdir(parents=True)
-        handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-        handler.log_message = lambda *a: None  # type: ignore[attr-defined]
-        self.server = http.server.ThreadingHTTPServer((ADDRESS, PORT), type("Quiet", (http.server.SimpleHTTPRequestHandler,), {
-            "__init__": lambda s, *a, **k: http.server.SimpleHTTPRequestHandler.__init__(s, *a, directory=str(folder), **k), "log_message": lambda *a: None}))
+        self.server = http.server.ThreadingHTTPServer((ADDRESS, PORT), functools.partial(Quiet, directory=str(folder)))
         self.thread = threading.Thread(target=self.loop, daemon=True)
 
     def start(self) -> None:
@@ -167,14 +166,14 @@ class Sources:
             chart = self.chart(spec["url"].rsplit("/", 1)[1], tag)
             return f"{tag}@sha256:{hashlib.sha256(chart).hexdigest()}", chart
         url = spec["url"]
-        if url in UPSTREAM:
+        if url in trees.UPSTREAM:
             return self.upstream(url, spec)
         if not url.startswith("http://10.244."):
             raise RuntimeError(f"{url} cannot be reached from a test")
         return self.clone(url, spec)
 
     def upstream(self, url: str, spec: Object) -> tuple[str, bytes]:
-        name, prefix = UPSTREAM[url]
+        name, prefix = trees.UPSTREAM[url]
         folder, version, commit = module(name)
         ref = spec.get("ref", {})
         if "commit" in ref and ref["commit"] != commit:
@@ -209,6 +208,8 @@ class Sources:
             self.not_rendered.add(f"{name} {version}")
             head = {"apiVersion": "v2", "name": name}
             files = {f"{name}/templates/stand-in.yaml": b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}-stand-in\n"}
+            if name == "kube-prometheus-stack":  # its types, from its operator's module
+                files[f"{name}/crds/types.yaml"] = yaml.dump_all(trees.crds("prometheus-operator"), Dumper=fluxcomponents.DUMPER).encode()
         files[f"{name}/Chart.yaml"] = yaml.safe_dump({**head, "version": version.removeprefix("v"), "appVersion": version}).encode()
         return pack(files)
 

@@ -18,12 +18,10 @@ import yaml
 
 from api import condition, wait
 from controlplane import ControlPlane
-from fluxworld import FLUX, HELM, KUSTOMIZE, Flux, Object
+from fluxworld import FLUX, HELM, KUSTOMIZE, SECRETS, Flux, Object
 from rayservice import Service
 
-SECRETS = "platform/clusters/local/secrets"
 WANTED = f"{SECRETS}/wanted.yaml"
-MARK = "tests.inferd.example.com/mark"
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +48,8 @@ def test_converges_from_a_clean_clone(flux: Flux, note: Callable[[str], None]) -
     total = sum(len(k["status"]["inventory"]["entries"]) for k in flux.all().values())
     note(f"flux: clusters/local converged from an empty cluster in {done:.0f} s: {len(flux.all())} Kustomizations, {total} objects, {len(releases)} Helm releases")
     note("flux: ready after (s): " + ", ".join(f"{n} {t - flux.began:.0f}" for n, t in sorted(flux.times.ready.items(), key=lambda i: i[1])))
-    note(f"flux: charts that could not be had, stood in for by an empty one: {', '.join(sorted(flux.sources.not_rendered)) or 'none'}")
+    note(f"flux: charts that could not be had, stood in for by an empty one: {', '.join(sorted(flux.sources.not_rendered)) or 'none'}"
+         + (f"; not in the tree: {', '.join(flux.missing)}" if flux.missing else ""))
     service = Service(flux.api, "inferd")
     assert service.settled(), "the RayService serves"
 
@@ -127,21 +126,23 @@ def test_prune(flux: Flux) -> None:
 
 def test_encrypted_secret(flux: Flux) -> None:
     """A Secret encrypted with the cluster's age key arrives in clear text; one of another key stops its stage, and says so."""
-    clear = ("apiVersion: v1\nkind: Secret\nmetadata:\n  name: api-keys\n  namespace: ingress\nstringData:\n  client: a-key-of-a-test\n")
-    listed = flux.repository.read(f"{SECRETS}/kustomization.yaml")
-    text = flux.sops(clear)
-    assert "a-key-of-a-test" not in text and "ENC[" in text
-    commit = flux.push({f"{SECRETS}/api-keys.secret.yaml": text, f"{SECRETS}/kustomization.yaml": listed + "  - api-keys.secret.yaml\n"})
-    found = wait(lambda: flux.api.find("v1", "Secret", "ingress", "api-keys"), 60, "the Secret is there", lambda: condition(flux.get("secrets"), "Ready"))
-    assert base64.b64decode(found["data"]["client"]) == b"a-key-of-a-test"
-    flux.settle(commit)
+    file, key = f"{SECRETS}/api-keys.secret.yaml", "a-key-of-a-test"
+    text = flux.repository.read(file)
+    assert key not in text and "ENC[" in text
+
+    def arrived() -> bytes:
+        return base64.b64decode(flux.api.get("v1", "Secret", "ingress", "api-keys")["data"]["client"])
+    assert arrived() == key.encode()
     other = subprocess.run([str(flux.plane.programs / "age-keygen")], check=True, capture_output=True, text=True).stdout
     theirs = next(line.split()[-1] for line in other.splitlines() if "public key" in line)
-    flux.push({f"{SECRETS}/api-keys.secret.yaml": flux.sops(clear.replace("a-key", "another-key"), theirs)})
-    said = wait(lambda: condition(flux.get("secrets"), "Ready").get("status") == "False" and condition(flux.get("secrets"), "Ready")["message"], 60, "the stage stops")
-    assert "api-keys" in said and ("decrypt" in said or "data key" in said), said
-    assert base64.b64decode(flux.api.get("v1", "Secret", "ingress", "api-keys")["data"]["client"]) == b"a-key-of-a-test", "the last good one stays"
-    flux.settle(flux.push({f"{SECRETS}/api-keys.secret.yaml": text}))
+    clear = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "api-keys", "namespace": "ingress"}, "stringData": {"client": "another"}}
+    flux.push({file: flux.sops(yaml.safe_dump(clear), theirs)})
+    said = wait(lambda: condition(flux.get("secrets"), "Ready").get("status") == "False" and "api-keys" in condition(flux.get("secrets"), "Ready")["message"]
+                and condition(flux.get("secrets"), "Ready")["message"], 60, "the stage stops", lambda: condition(flux.get("secrets"), "Ready"))
+    assert "decrypt" in said or "data key" in said, said
+    assert arrived() == key.encode(), "the last good one stays"
+    flux.settle(flux.push({file: flux.sops(yaml.safe_dump({**clear, "stringData": {"client": "a-new-key"}}))}))
+    assert arrived() == b"a-new-key"
 
 
 def test_bad_field_is_named(flux: Flux) -> None:

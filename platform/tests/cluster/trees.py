@@ -13,10 +13,15 @@ import builds
 import fluxcomponents
 import schemas
 from api import Api, ApiError, condition, wait
-from sources import UPSTREAM
 
 Object = dict[str, Any]
 LOCAL = {**builds.VALUES, "CLUSTER": "local", "DEVICE": "cpu", "ROLLOUT": "new-cluster", "GPU_QUOTA": "0", "IMAGE_REPOSITORY": "localhost"}
+UPSTREAM = {  # URL -> module of platform/modules.lock, folder of the repository that the module is
+    "https://github.com/ray-project/kuberay": ("kuberay", "ray-operator"),
+    "https://github.com/kedacore/keda": ("keda", ""),
+    "https://github.com/kubernetes-sigs/gateway-api": ("gateway-api", ""),
+    "https://github.com/envoyproxy/gateway": ("envoy-gateway", ""),
+}
 CLUSTER_WIDE_FIRST = ("CustomResourceDefinition", "Namespace", "ServiceAccount", "PriorityClass")
 
 
@@ -34,8 +39,14 @@ def crds(*names: str) -> list[Object]:
 
 
 def install_crds(api: Api, found: list[Object]) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(api.create, found))
+    def create(o: Object) -> None:
+        try:
+            api.create(o)
+        except ApiError as e:
+            if e.code != 409:  # made by a call that was answered too late
+                raise
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(create, found))
     for o in found:
         wait(lambda o=o: condition(api.get(o["apiVersion"], o["kind"], None, o["metadata"]["name"]), "Established").get("status") == "True", 30,
              f"CRD {o['metadata']['name']} is served")
