@@ -13,6 +13,7 @@ declare -A group=(
   [parity]="unicode-data"
   [python]="python3 python3-venv"
   [platform]="binutils git make curl gnupg openssl openssh-client ca-certificates"
+  [cluster]="etcd-server iproute2 util-linux git openssl"
   [browser]="python3 python3-venv chromium fonts-dejavu-core"
   [wheel]="python3-dev"
   [monitoring]="prometheus prometheus-alertmanager" # with promtool and amtool; disable their services where systemd starts them

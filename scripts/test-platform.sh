@@ -54,6 +54,25 @@ group() { # MODULE WHAT TOOLS...
   rm -f "$log"
 }
 
+cluster() { # the tests of platform/tests/cluster, which have a run of their own: scripts/test-cluster.sh
+  local what="the API server, Flux and KubeRay" missing log at=$SECONDS count
+  count=$(cat platform/tests/cluster/test_*.py | grep -cE '^def test_')
+  if ! missing=$(scripts/test-cluster.sh --check); then
+    left+=("$count tests of $what: no $(paste -sd, - <<<"$missing" | sed 's/,/, /g')")
+    return
+  fi
+  log=$(mktemp)
+  if ! scripts/test-cluster.sh >"$log" 2>&1; then
+    cat "$log" >&2
+    rm -f "$log"
+    echo "test-platform: $what failed" >&2
+    exit 1
+  fi
+  grep -E '^(admission|flux|kuberay): ' "$log" || true
+  echo "test-platform: $what: $(sed -n 's/^\([0-9]* passed\).*/\1/p' "$log") in $((SECONDS - at)) s"
+  rm -f "$log"
+}
+
 group test_sops_real "SOPS against a stand-in of Cloud KMS, and age" sops age
 group test_terraform "Terraform's roots" terraform terraform-provider-google
 group test_real_plan "plans of the real provider" terraform terraform-provider-google
@@ -83,6 +102,7 @@ group test_manifests "what Flux applies: builds, schemas, upstream's folders" ku
 group test_policy "rules of the manifests" kustomize conftest
 group test_gateway "gateway, policies and routes in Envoy Gateway's translator" egctl kustomize
 group test_charts "charts with our values" helm kustomize kubeconform modules
+cluster
 for line in "${left[@]+"${left[@]}"}"; do echo "test-platform: NOT RUN: $line"; done
 echo "test-platform: passed in $((SECONDS - began)) s, ${#left[@]} groups not run"
 [ "${PLATFORM_STRICT:-}" != 1 ] || [ ${#left[@]} -eq 0 ]

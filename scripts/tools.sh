@@ -18,29 +18,60 @@ case "${1:-}" in
   -*) echo "tools: no option '$1'; there are --check and --path" >&2; exit 2 ;;
 esac
 
+local_module() { # MODULE VERSION GOMOD INTO: a module of our own around one whose replace lines `go install M@V` refuses
+  # Lines that point at another module are kept; those that point at a folder of the module give way to what is published of
+  # it: the version that its go.mod asks for, or, for Kubernetes, which asks for v0.0.0, the release's own number with v0.
+  local minor=v0.${2#v1.}
+  mkdir -p "$4"
+  {
+    echo "module tools.invalid/build"
+    echo
+    sed -n '/^go /p' "$3"
+    echo "require $1 $2"
+    sed -n 's/^replace \([^(].*\)/\1/p; /^replace (/,/^)/{ /^\t/p }' "$3" | sed 's/^[[:space:]]*//; s,[[:space:]]*//.*,,' \
+      | while read -r from arrow to; do
+        case $to in
+          ./staging/*) echo "replace $from $arrow $from $minor" ;;
+          ./*) ;;
+          *) echo "replace $from $arrow $to" ;;
+        esac
+      done
+  } >"$4/go.mod"
+  cp "$(dirname "$3")/go.sum" "$4/go.sum"
+  chmod u+w "$4/go.sum"
+}
+
 build() { # NAME MODULE VERSION PACKAGES HASH
-  local began=$SECONDS hash target list=()
-  hash=$(cd / && GOFLAGS=-mod=mod "$go" mod download -json "$2@$3" 2>/dev/null | sed -n 's/^\t"Sum": "\(.*\)",$/\1/p') || true
+  local began=$SECONDS found hash dir target list=() at='@'$3 home=/ flags='-s -w' mode_flag=''
+  found=$(cd / && GOFLAGS=-mod=mod "$go" mod download -json "$2@$3" 2>/dev/null) || true
+  hash=$(sed -n 's/^\t"Sum": "\(.*\)",$/\1/p' <<<"$found")
   if [ "$hash" != "$5" ]; then
     echo "tools: $1: the hash of $2@$3 is '${hash:-not to be had}', the lock says '$5'; nothing was built" >&2
     return 1
   fi
-  for target in ${4//,/ }; do
-    if [ "$target" = . ]; then list+=("$2@$3"); else list+=("$2/$target@$3"); fi
-  done
   mkdir -p "$tools/bin" "$tools/stamp"
   local into log
   into=$(mktemp -d "$tools/build.XXXXXX")
   log=$into/log
-  if ! (cd / && GOBIN=$into GOFLAGS='' GOTOOLCHAIN=local CGO_ENABLED=0 nice "$go" install -trimpath -buildvcs=false -ldflags '-s -w' "${list[@]}") >"$log" 2>&1; then
+  dir=$(sed -n 's/^\t"Dir": "\(.*\)",$/\1/p' <<<"$found")
+  if grep -qE '^replace ' "$dir/go.mod"; then
+    home=$into/module at='' mode_flag=-mod=mod
+    local_module "$2" "$3" "$dir/go.mod" "$home"
+  fi
+  # Kubernetes prints and compares this; it is $Format$ in a module's archive.
+  [ "$2" != k8s.io/kubernetes ] || flags+=" -X k8s.io/component-base/version.gitVersion=$3"
+  for target in ${4//,/ }; do
+    if [ "$target" = . ]; then list+=("$2$at"); else list+=("$2/$target$at"); fi
+  done
+  mkdir "$into/bin"
+  if ! (cd "$home" && GOBIN=$into/bin GOFLAGS="$mode_flag" GOWORK=off GOTOOLCHAIN=local CGO_ENABLED=0 nice -n 19 "$go" install -trimpath -buildvcs=false -ldflags "$flags" "${list[@]}") >"$log" 2>&1; then
     grep -v '^go: downloading' "$log" | tail -n 20 >&2
     rm -rf "$into"
     echo "tools: $1: the build failed (above)" >&2
     return 1
   fi
-  rm -f "$log"
-  mv -f "$into"/* "$tools/bin/"
-  rmdir "$into"
+  mv -f "$into"/bin/* "$tools/bin/"
+  rm -rf "$into"
   echo "$1 $2 $3 $4 $5" >"$tools/stamp/$1"
   echo "tools: $1 $3 in $((SECONDS - began)) s"
 }

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""platform/clusters/local from a git repository on this machine into an empty cluster, and what happens afterwards: each test
+goes on where the one before it left off, and leaves everything ready.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.server
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import yaml
+
+from api import condition, wait
+from controlplane import ControlPlane
+from fluxworld import FLUX, HELM, KUSTOMIZE, SECRETS, Flux, Object
+from rayservice import Service
+
+WANTED = f"{SECRETS}/wanted.yaml"
+
+
+@pytest.fixture(scope="module")
+def flux(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flux]:
+    flux = Flux(plane, tmp_path_factory.mktemp("fork"))
+    try:
+        flux.start()
+        yield flux
+    finally:
+        flux.stop()
+
+
+def head(flux: Flux) -> str:
+    return flux.get(FLUX)["status"]["lastAppliedRevision"].split(":")[-1]
+
+
+def test_converges_from_a_clean_clone(flux: Flux, note: Callable[[str], None]) -> None:
+    expected = {k["metadata"]["name"] for k in stages(flux)}
+    wait(lambda: expected <= set(flux.all()) and not flux.unready(), 240, f"{len(expected)} stages and what they bring are ready", flux.unready)
+    releases = flux.api.list(HELM, "HelmRelease")
+    wait(lambda: all(condition(r, "Ready").get("status") == "True" for r in flux.api.list(HELM, "HelmRelease")), 60, "Helm releases are ready",
+         lambda: {r["metadata"]["name"]: condition(r, "Ready") for r in flux.api.list(HELM, "HelmRelease")})
+    done = time.monotonic() - flux.began
+    total = sum(len(k["status"]["inventory"]["entries"]) for k in flux.all().values())
+    note(f"flux: clusters/local converged from an empty cluster in {done:.0f} s: {len(flux.all())} Kustomizations, {total} objects, {len(releases)} Helm releases")
+    note("flux: ready after (s): " + ", ".join(f"{n} {t - flux.began:.0f}" for n, t in sorted(flux.times.ready.items(), key=lambda i: i[1])))
+    note(f"flux: charts that could not be had, stood in for by an empty one: {', '.join(sorted(flux.sources.not_rendered)) or 'none'}"
+         + (f"; not in the tree: {', '.join(flux.missing)}" if flux.missing else ""))
+    service = Service(flux.api, "inferd")
+    assert service.settled(), "the RayService serves"
+
+
+def stages(flux: Flux) -> list[Object]:
+    """The Kustomizations of clusters/local/stages, as kustomize builds them."""
+    out = subprocess.run([str(flux.plane.programs / "kustomize"), "build", str(flux.repository.tree / "platform/clusters/local/stages")],
+                         check=True, capture_output=True, text=True).stdout
+    return [o for o in yaml.safe_load_all(out) if o["apiVersion"] == KUSTOMIZE]
+
+
+def test_order(flux: Flux, note: Callable[[str], None]) -> None:
+    """No stage applied anything before those it depends on were ready."""
+    pairs = [(k["metadata"]["name"], d["name"]) for k in stages(flux) for d in k["spec"].get("dependsOn", [])]
+    assert len(pairs) >= 10
+    early = [(k, d) for k, d in pairs if flux.times.applied[k] < flux.times.ready[d] - 0.5]
+    assert not early, early
+    note(f"flux: {len(pairs)} dependsOn kept")
+
+
+def test_push_to_applied(flux: Flux, note: Callable[[str], None]) -> None:
+    """A stage without dependencies, so that Flux's own pauses between stages are not in the figure."""
+    file, taken = "platform/apps/policies/priorities.yaml", []
+    for number in range(3):
+        change = flux.replace(file, r"^description: .*$", f"description: changed {number}")
+        flux.repository.commit(change)
+        began = time.monotonic()
+        flux.request(FLUX, "GitRepository", "source.toolkit.fluxcd.io/v1")
+        wait(lambda n=number: flux.api.get("scheduling.k8s.io/v1", "PriorityClass", None, "serving")["description"] == f"changed {n}", 30, "the change is applied")
+        taken.append(time.monotonic() - began)
+    note(f"flux: from git push, with the source asked to look, to applied: {', '.join(f'{t:.1f}' for t in taken)} s")
+    flux.settle(head(flux))
+
+
+def test_drift_is_put_back(flux: Flux) -> None:
+    """Somebody's kubectl edit: a changed field, an added rule, a deleted object."""
+    policy = flux.api.get("networking.k8s.io/v1", "NetworkPolicy", "inferd", "inferd")
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", **policy}
+    wanted = policy["spec"]
+    flux.api.patch(policy, {"spec": {"ingress": [{}]}})
+    budget = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "inferd", "namespace": "inferd"}}
+    flux.api.delete(budget)
+    assert flux.api.get("networking.k8s.io/v1", "NetworkPolicy", "inferd", "inferd")["spec"] != wanted
+    flux.request("inferd")
+    wait(lambda: flux.api.get("networking.k8s.io/v1", "NetworkPolicy", "inferd", "inferd")["spec"] == wanted, 30, "the rule is back")
+    wait(lambda: flux.api.find("policy/v1", "PodDisruptionBudget", "inferd", "inferd"), 30, "the budget is back")
+
+
+def test_nobody_fights_over_replicas(flux: Flux) -> None:
+    """What an autoscaler owns is left as it set it: neither the Deployment's replicas nor a worker group's are in git."""
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "inferd", "namespace": "inferd"}}
+    flux.api.patch(deployment, {"spec": {"replicas": 2}})
+    at = flux.get("inferd")["status"].get("lastHandledReconcileAt")
+    flux.request("inferd")
+    wait(lambda: flux.get("inferd")["status"].get("lastHandledReconcileAt") != at, 30, "inferd was reconciled")
+    assert flux.api.get("apps/v1", "Deployment", "inferd", "inferd")["spec"]["replicas"] == 2
+
+
+def test_prune(flux: Flux) -> None:
+    """What git had and has no more goes; what others made stays."""
+    own = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "by-hand", "namespace": FLUX}}
+    flux.api.apply(own)
+    listed = flux.repository.read(f"{SECRETS}/kustomization.yaml")
+    added = {f"{SECRETS}/extra.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: extra\n  namespace: flux-system\n",
+             f"{SECRETS}/kustomization.yaml": listed + "  - extra.yaml\n"}
+    flux.push(added)
+    wait(lambda: flux.api.find("v1", "ConfigMap", FLUX, "extra"), 60, "the added object is there")
+    commit = flux.push({f"{SECRETS}/extra.yaml": None, f"{SECRETS}/kustomization.yaml": listed})
+    wait(lambda: not flux.api.find("v1", "ConfigMap", FLUX, "extra"), 60, "the removed object is gone")
+    assert flux.api.find("v1", "ConfigMap", FLUX, "by-hand")
+    flux.api.delete(own)
+    flux.settle(commit)
+
+
+def test_encrypted_secret(flux: Flux) -> None:
+    """A Secret encrypted with the cluster's age key arrives in clear text; one of another key stops its stage, and says so."""
+    file, key = f"{SECRETS}/api-keys.secret.yaml", "a-key-of-a-test"
+    text = flux.repository.read(file)
+    assert key not in text and "ENC[" in text
+
+    def arrived() -> bytes:
+        return base64.b64decode(flux.api.get("v1", "Secret", "ingress", "api-keys")["data"]["client"])
+    assert arrived() == key.encode()
+    other = subprocess.run([str(flux.plane.programs / "age-keygen")], check=True, capture_output=True, text=True).stdout
+    theirs = next(line.split()[-1] for line in other.splitlines() if "public key" in line)
+    clear = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "api-keys", "namespace": "ingress"}, "stringData": {"client": "another"}}
+    flux.push({file: flux.sops(yaml.safe_dump(clear), theirs)})
+    said = wait(lambda: condition(flux.get("secrets"), "Ready").get("status") == "False" and "api-keys" in condition(flux.get("secrets"), "Ready")["message"]
+                and condition(flux.get("secrets"), "Ready")["message"], 60, "the stage stops", lambda: condition(flux.get("secrets"), "Ready"))
+    assert "decrypt" in said or "data key" in said, said
+    assert arrived() == key.encode(), "the last good one stays"
+    flux.settle(flux.push({file: flux.sops(yaml.safe_dump({**clear, "stringData": {"client": "a-new-key"}}))}))
+    assert arrived() == b"a-new-key"
+
+
+def test_bad_field_is_named(flux: Flux) -> None:
+    """A misspelt field stops its stage with the field's name and changes nothing; the stages after it wait."""
+    file = "platform/apps/inferd/base/deployment.yaml"
+    good = flux.repository.read(file)
+    before = flux.api.get("apps/v1", "Deployment", "inferd", "inferd")["metadata"]["generation"]
+    flux.push({file: good.replace("progressDeadlineSeconds:", "progressDeadlineSecnds:")})
+    said = wait(lambda: condition(flux.get("inferd"), "Ready").get("status") == "False" and "progressDeadlineSecnds" in condition(flux.get("inferd"), "Ready")["message"], 60,
+                "the stage names the field", lambda: condition(flux.get("inferd"), "Ready"))
+    assert said
+    assert flux.api.get("apps/v1", "Deployment", "inferd", "inferd")["metadata"]["generation"] == before
+    flux.settle(flux.push({file: good}))
+
+
+def test_health_of_the_gateway(flux: Flux) -> None:
+    """The expressions of clusters/base/gateway.yaml: a refused Gateway fails its stage, and routes behind it wait."""
+    file = "platform/apps/ingress/gateway/base/gateway.yaml"
+    good = flux.repository.read(file)
+    flux.claims.verdict["Gateway"] = False
+    commit = flux.push({file: good.replace("      port: 443\n", "      port: 8443\n")})
+    said = wait(lambda: condition(flux.get("gateway"), "Ready").get("reason") == "HealthCheckFailed" and condition(flux.get("gateway"), "Ready")["message"], 90,
+                "the stage fails", lambda: condition(flux.get("gateway"), "Ready"))
+    assert "Gateway/ingress/inferd" in said, said
+    assert not flux.at("routes", commit) and "gateway" in condition(flux.get("routes"), "Ready")["message"]
+    flux.claims.verdict["Gateway"] = True
+    flux.settle(flux.push({file: good}))
+
+
+def test_health_of_the_rayservice(flux: Flux, note: Callable[[str], None]) -> None:
+    """The expression of clusters/base/ray.yaml, with KubeRay's operator: a release that does not start keeps its stage from being
+    ready though the old cluster serves, and the revert heals it."""
+    service, file = Service(flux.api, "inferd"), "platform/apps/ray/base/kustomization.yaml"
+    stage = "platform/clusters/base/ray.yaml"
+    good, patient = flux.repository.read(file), flux.repository.read(stage)
+    old = service.settle()
+    short = flux.replace(stage, r"^  timeout: 20m.*$", "  timeout: 25s")
+    commit = flux.push({**short, **flux.replace(file, r"^(\s*)newTag: (\S+)$", r"\g<1>newTag: \g<2>-broken")})
+    said = wait(lambda: condition(flux.get("ray"), "Ready").get("reason") == "HealthCheckFailed" and condition(flux.get("ray"), "Ready")["message"], 120,
+                "the stage gives up", lambda: condition(flux.get("ray"), "Ready"))
+    assert "RayService/ray/inferd" in said, said
+    assert service.served_by() == old and service.says("Ready") == "True", "the old cluster serves all the while"
+    assert not flux.at("routes", commit)
+    flux.settle(flux.push({file: good, stage: patient}), 180)
+    note(f"flux: a release that does not start: stage not ready ({said.split(':')[0]}), old cluster went on, ready again after the revert")
+
+
+def test_alert_of_a_failed_stage(flux: Flux) -> None:
+    """notification-controller tells of a failure: kustomize-controller's event, an Alert, a webhook."""
+    told: list[Object] = []
+
+    class Hook(http.server.BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            del format, args
+
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+    server = http.server.HTTPServer(("10.244.255.3", 8420), Hook)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    kinds = "notification.toolkit.fluxcd.io/v1beta3"
+    flux.api.apply({"apiVersion": kinds, "kind": "Provider", "metadata": {"name": "hook", "namespace": FLUX},
+                    "spec": {"type": "generic", "address": "http://10.244.255.3:8420/"}})
+    flux.api.apply({"apiVersion": kinds, "kind": "Alert", "metadata": {"name": "failures", "namespace": FLUX},
+                    "spec": {"providerRef": {"name": "hook"}, "eventSeverity": "error", "eventSources": [{"kind": "Kustomization", "name": "*"}]}})
+    try:
+        good = flux.repository.read(WANTED)
+        flux.push({WANTED: good.replace("kind: ConfigMap", "kind: ConfigMapp")})
+        event = wait(lambda: next((e for e in told if e["involvedObject"]["name"] == "secrets"), None), 60, "the webhook is told", lambda: told)
+        assert event["severity"] == "error" and "ConfigMapp" in event["message"], event
+        assert all(e["severity"] == "error" for e in told), "nothing but failures"
+        flux.settle(flux.push({WANTED: good}))
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_controllers_and_stand_ins_had_no_faults(flux: Flux) -> None:
+    for controller in flux.controllers.values():
+        assert controller.alive()
+    assert flux.ray.refused == 0
+    for part in (flux.node, flux.claims, flux.sources):
+        assert len(part.faults) < 8, part.faults
