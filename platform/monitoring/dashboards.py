@@ -64,12 +64,12 @@ RED = Dashboard(
             Panel("Where the time goes, mean", (Query(mean("inferd_stage_duration_seconds", "stage"), "{{stage}}"),),
                   "The stages add up to the duration. The C server only.", unit="s", stack=True),
             Panel("Queue and compute, p99", quantiles("inferd_stage_duration_seconds", f'{J}, stage=~"queue|infer"', "stage", (0.99,)),
-                  "Queue beyond infer for minutes: too little compute. The C server only.", unit="s", log=True),
-            Panel("In flight", (Query(f"sum by (job) (inferd_requests_in_flight{{{J}}})", "{{job}}"),), "The C server only."),
+                  "Queue beyond infer for minutes: too little compute. The C server only.", unit="s", log=True, width=6),
+            Panel("In flight", (Query(f"sum by (job) (inferd_requests_in_flight{{{J}}})", "{{job}}"),), "The C server only.", width=6),
             Panel("Connections", (Query(f"sum by (job) (inferd_connections{{{J}}})", "open {{job}}"), Query(rate("inferd_connections_total"), "new a second {{job}}")),
-                  "New ones near the rate of requests: clients do not keep alive. The C server only."),
+                  "New ones near the rate of requests: clients do not keep alive. The C server only.", width=6),
             Panel("Trace spans", (Query(rate("inferd_trace_spans_total", "result"), "{{result}}"),),
-                  "dropped or failed: the collector is too slow, or does not take them. The C server only."))),
+                  "dropped or failed: the collector is too slow, or does not take them. The C server only.", width=6))),
     ), annotations=ANNOTATIONS)
 
 QUEUE = Dashboard(
@@ -90,11 +90,11 @@ QUEUE = Dashboard(
             Panel("How full batches are", quantiles("inferd_batch_fill_ratio", at=(0.5, 0.95)),
                   "Of the larger of the two limits. Full batches and a long queue: raise the limits, or add compute. The C server only.", unit="percentunit", maximum=1))),
         Row("Work", (
-            Panel("Tokens a second", (Query(rate("inferd_tokens_total"), "{{job}}"),), "There is no padding: these were all asked for."),
-            Panel("Texts a second", (Query(rate("inferd_inputs_total"), "{{job}}"),)),
+            Panel("Tokens a second", (Query(rate("inferd_tokens_total"), "{{job}}"),), "There is no padding: these were all asked for.", width=6),
+            Panel("Texts a second", (Query(rate("inferd_inputs_total"), "{{job}}"),), width=6),
             Panel("Compute threads busy", (Query(f"{rate('inferd_compute_busy_seconds_total')} / sum by (job) (inferd_compute_threads{{{J}}})", "{{job}}"),),
-                  unit="percentunit", maximum=1),
-            Panel("Tokens of a text", quantiles("inferd_input_tokens"), "After truncation. The C server only."),
+                  unit="percentunit", maximum=1, width=6),
+            Panel("Tokens of a text", quantiles("inferd_input_tokens"), "After truncation. The C server only.", width=6),
             Panel("Truncated", (Query(f"{rate('inferd_truncated_inputs_total')} / {rate('inferd_inputs_total')}", "{{job}}"),), "The C server only.", unit="percentunit"),
             Panel("Predictions by label", (Query(f"sum by (label) (rate(inferd_predictions_total{{{J}}}[{W}]))", "{{label}}"),),
                   "Shares that move: the input or the model has changed. The C server only.", stack=True),
@@ -122,8 +122,8 @@ SCALING = Dashboard(
             Panel("Ray nodes", (Query("sum by (NodeType) (autoscaler_active_nodes)", "active {{NodeType}}", always=False),
                                 Query("sum by (NodeType) (autoscaler_pending_nodes)", "pending {{NodeType}}", always=False),
                                 Query("sum by (NodeType) (autoscaler_recently_failed_nodes)", "failed {{NodeType}}", always=False))),
-            Panel("Start of a replica, p95", (Query(f"histogram_quantile(0.95, sum by (deployment, le) (rate(ray_serve_replica_startup_latency_ms_bucket[30m])))",
-                                                    "{{deployment}}"),), "Process, model, warm-up.", unit="ms"))),
+            Panel("Start of a replica, p95", (Query("histogram_quantile(0.95, sum by (deployment, le) (ray_serve_replica_startup_latency_ms_bucket))",
+                                                    "{{deployment}}"),), "Process, model, warm-up; of all since Serve's controller started.", unit="ms"))),
         Row("Pods", (
             Panel("CPU", (Query(f'sum by (namespace, pod) (rate(container_cpu_usage_seconds_total{{{PODS}, container!=""}}[{W}]))', "{{pod}}", always=False),), "Cores."),
             Panel("Memory", (Query(f'sum by (namespace, pod) (container_memory_working_set_bytes{{{PODS}, container!=""}})', "{{pod}}", always=False),), unit="bytes"),
@@ -137,10 +137,10 @@ ROLLOUT = Dashboard(
         Row("Models", (
             Panel("Models that serve", (Query(f"count by (job, name, architecture, dtype, isa, max_length, digest) (inferd_model_info{{{J}}} == 1)", instant=True),),
                   "More than one digest of a back end for long: a rollout has stopped half-way.", kind="table", width=24, height=5),
-            Panel("Replicas by model", (Query(f"count by (job, digest) (inferd_model_info{{{J}}} == 1)", "{{job}} {{digest}}"),), stack=True),
-            Panel("Loaded", (Query(f"sum by (job) (increase(inferd_model_loads_total{{{J}}}[5m]))", "{{job}}"),), "In 5 minutes."),
-            Panel("Refused", (Query(f"sum by (job) (inferd_model_refusals_total{{{J}}})", "{{job}}"),), "Since their start; the log has the reason.",),
-            Panel("Seconds to load", (Query(f"inferd_model_load_seconds{{{J}}}", "{{pod}}"),), "And warm up. The C server only.", unit="s"))),
+            Panel("Replicas by model", (Query(f"count by (job, digest) (inferd_model_info{{{J}}} == 1)", "{{job}} {{digest}}"),), stack=True, width=6),
+            Panel("Loaded", (Query(f"sum by (job) (increase(inferd_model_loads_total{{{J}}}[5m]))", "{{job}}"),), "In 5 minutes.", width=6),
+            Panel("Refused", (Query(f"sum by (job) (inferd_model_refusals_total{{{J}}})", "{{job}}"),), "Since their start; the log has the reason.", width=6),
+            Panel("Seconds to load", (Query(f"inferd_model_load_seconds{{{J}}}", "{{pod}}"),), "And warm up. The C server only.", unit="s", width=6))),
         Row("Shadow: a candidate beside the active model (C server)", (
             Panel("Share of requests", (Query("max(inferd_shadow_share_ratio)", "share"),), unit="percentunit", maximum=1),
             Panel("Disagreements", (Query("sum(inferd_shadow_disagreements_total) / (sum(inferd_shadow_inputs_total) > 0)", "of the compared", always=False),),

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
@@ -88,13 +89,15 @@ class Prometheus:
             with urllib.request.urlopen(url, timeout=60) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
+            if error.code == 503:  # it is starting; as a connection that is refused
+                raise OSError("prometheus is not ready") from None
             raise AssertionError(f"{query}: {json.load(error).get('error')}") from None
 
     def query(self, expr: str) -> list[dict]:
         return self.ask("query", query=expr)["result"]
 
     def wait_for(self, expr: str) -> None:
-        """Until the expression gives something."""
+        """Until the expression gives something. Before it is ready Prometheus refuses connections, and then answers 503."""
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
             try:
