@@ -14,6 +14,7 @@ locals {
     "monitoring.googleapis.com",
     "serviceusage.googleapis.com",
     "storage.googleapis.com",
+    "sts.googleapis.com",
   ])
 }
 

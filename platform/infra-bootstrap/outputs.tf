@@ -18,3 +18,8 @@ output "image_repository" {
   description = "Prefix of the images' names."
   value       = "${var.region}-docker.pkg.dev/${var.project_id}/${google_artifact_registry_repository.images.repository_id}"
 }
+
+output "github_provider" {
+  description = "What the release workflow exchanges its token with: the repository variable GCP_WORKLOAD_IDENTITY_PROVIDER. Empty without github_repository."
+  value       = one(google_iam_workload_identity_pool_provider.github[*].name) == null ? "" : one(google_iam_workload_identity_pool_provider.github[*].name)
+}

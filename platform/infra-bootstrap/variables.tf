@@ -104,6 +104,17 @@ variable "registry" {
   }
 }
 
+variable "github_repository" {
+  description = "OWNER/NAME of the GitHub repository whose release workflow may push images; empty: none may. GITHUB_OWNER and GITHUB_REPO in .env."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.github_repository == "" || can(regex("^[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?/[A-Za-z0-9._-]{1,100}$", var.github_repository))
+    error_message = "github_repository must be OWNER/NAME, without a URL around it."
+  }
+}
+
 variable "labels" {
   description = "Labels of everything that carries labels."
   type        = map(string)

@@ -98,8 +98,9 @@ class EveryVerb(Door):
         "flux-vars": ("terraform", "kubectl"), "flux-reconcile": ("flux",), "flux-keygen": ("ssh-keygen",), "flux-git-secret-ssh": ("kubectl",),
         "flux-apply": ("kubectl", "flux"), "flux-wait": ("kubectl", "flux"), "flux-up": ("kubectl",),
         "sops-init": (), "sops-verify": (), "sops-encrypt": ("sops",), "sops-edit": ("sops",), "sops-stale": (), "sops-rotate": ("sops",),
+        "image-push": (), "k6-config": (), "smoke-external": ("k6", "kubectl"), "smoke-internal": ("kubectl",),
     }
-    NO_ENTRIES = {"flux-reconcile", "flux-wait", "sops-verify", "sops-encrypt", "sops-edit", "sops-stale", "sops-rotate"}
+    NO_ENTRIES = {"flux-reconcile", "flux-wait", "sops-verify", "sops-encrypt", "sops-edit", "sops-stale", "sops-rotate", "k6-config", "smoke-external", "smoke-internal"}
 
     def test_the_table_is_whole(self):
         listed = subprocess.run([sys.executable, str(ROOT / "scripts/platform")], capture_output=True, text=True, check=False)
@@ -125,6 +126,9 @@ class EveryVerb(Door):
 
     def test_dry_run_runs_nothing(self):
         self.write("platform/clusters/prod/flux-system/kustomization.yaml", "")
+        self.write("k6/smoke.js", "export default function () {}\n")
+        self.write("dist/images/inferd/blobs/sha256/0", "{}")
+        self.write("dist/images/inferd/index.json", '{"manifests": [{"digest": "sha256:0", "annotations": {"org.opencontainers.image.ref.name": "1"}}]}')
         self.write("platform/x.secret.yaml", "kind: Secret\nstringData: {a: b}\n")
         subprocess.run(["git", "init", "-q", str(self.root)], check=True)
         before = sorted(p for p in self.root.rglob("*") if ".git/" not in str(p))

@@ -123,24 +123,34 @@ class Images(unittest.TestCase):
                  "--num-cpus=2 --object-store-memory=104857600")
         env = ("RAY_SERVE_ENABLE_HA_PROXY=1", "RAY_SERVE_THROUGHPUT_OPTIMIZED=1", "RAY_SERVE_HAPROXY_NBTHREAD=1", "RAY_worker_niceness=0")
         probes = {p: f"wget --tries 1 -T 5 -q -O- http://localhost:{p} | grep success" for p in ("52365/api/local_raylet_healthz", "8265/api/gcs_healthz", "8000/-/healthz")}
-        with self.container("inferd-ray", args=["/bin/bash", "-c", "--", start], tmp=True, env=env) as c:
-            ready = "SECONDS=0; while (( SECONDS <= 200 )); do if ray health-check --address 127.0.0.1:6379 > /dev/null 2>&1; then exit 0; fi; sleep 1; done; exit 1"
-            self.assertTrue(c.wait(lambda: True, PATIENCE_S), c.text)
-            self.assertEqual(c.exec("/bin/bash", "-c", ready, timeout_s=PATIENCE_S * 2).returncode, 0, c.text)
-            for probe in ("52365/api/local_raylet_healthz", "8265/api/gcs_healthz"):
-                self.assertTrue(c.wait(lambda probe=probe: c.exec("bash", "-c", probes[probe]).returncode == 0, PATIENCE_S), f"{probe}: {c.text}")
-            self.assertNotEqual(c.exec("bash", "-c", probes["8000/-/healthz"]).returncode, 0, "nothing serves yet")
-            config = self.serve_config()
-            self.assertTrue(c.wait(lambda: c.request("http://127.0.0.1:8265/api/serve/applications/", config, "PUT", 60)[0] == 200, PATIENCE_S), c.text)
-            self.assertTrue(c.wait(lambda: c.request("http://127.0.0.1:8000/infer", TEXTS)[0] == 200, PATIENCE_S), self.logs(c))
-            status, text = c.request("http://127.0.0.1:8000/infer", TEXTS)
-            self.assertEqual((status, [r["label"] for r in json.loads(text)]), (200, ["POSITIVE", "NEGATIVE"]))
-            self.assertTrue(c.wait(lambda: c.exec("bash", "-c", probes["8000/-/healthz"]).returncode == 0, PATIENCE_S))
-            names = [Path(f"/proc/{p}/comm").read_text().strip() for p in self.inside(c)]
-            self.assertIn("haproxy", names)
-            self.assertEqual({os.stat(f"/proc/{p}").st_uid for p in self.inside(c)}, {65532})
-            self.assertEqual(c.exec("python", "-c", "import inferd, ray; print(ray.__version__)").stdout, "2.60.0\n")
-            self.assertEqual(c.exec("ray", "drain-node", "--help").returncode, 0)
+        for attempt in range(3):
+            with self.container("inferd-ray", args=["/bin/bash", "-c", "--", start], tmp=True, env=env) as c:
+                try:
+                    self.ray_serves(c, probes)
+                    return
+                except AssertionError:
+                    # Ray gives its own processes 30 s to find each other, which a busy machine may not; KubeRay would start it again too
+                    if attempt == 2 or "Timed out waiting for node info" not in c.text:
+                        raise
+
+    def ray_serves(self, c: Container, probes: dict[str, str]):
+        ready = "SECONDS=0; while (( SECONDS <= 200 )); do if ray health-check --address 127.0.0.1:6379 > /dev/null 2>&1; then exit 0; fi; sleep 1; done; exit 1"
+        self.assertTrue(c.wait(lambda: True, PATIENCE_S), c.text)
+        self.assertEqual(c.exec("/bin/bash", "-c", ready, timeout_s=PATIENCE_S * 2).returncode, 0, c.text)
+        for probe in ("52365/api/local_raylet_healthz", "8265/api/gcs_healthz"):
+            self.assertTrue(c.wait(lambda probe=probe: c.exec("bash", "-c", probes[probe]).returncode == 0, PATIENCE_S), f"{probe}: {c.text}")
+        self.assertNotEqual(c.exec("bash", "-c", probes["8000/-/healthz"]).returncode, 0, "nothing serves yet")
+        config = self.serve_config()
+        self.assertTrue(c.wait(lambda: c.request("http://127.0.0.1:8265/api/serve/applications/", config, "PUT", 60)[0] == 200, PATIENCE_S), c.text)
+        self.assertTrue(c.wait(lambda: c.request("http://127.0.0.1:8000/infer", TEXTS)[0] == 200, PATIENCE_S), self.logs(c))
+        status, text = c.request("http://127.0.0.1:8000/infer", TEXTS)
+        self.assertEqual((status, [r["label"] for r in json.loads(text)]), (200, ["POSITIVE", "NEGATIVE"]))
+        self.assertTrue(c.wait(lambda: c.exec("bash", "-c", probes["8000/-/healthz"]).returncode == 0, PATIENCE_S))
+        names = [Path(f"/proc/{p}/comm").read_text().strip() for p in self.inside(c)]
+        self.assertIn("haproxy", names)
+        self.assertEqual({os.stat(f"/proc/{p}").st_uid for p in self.inside(c)}, {65532})
+        self.assertEqual(c.exec("python", "-c", "import inferd, ray; print(ray.__version__)").stdout, "2.60.0\n")
+        self.assertEqual(c.exec("ray", "drain-node", "--help").returncode, 0)
 
     @staticmethod
     def serve_config() -> str:

@@ -12,7 +12,7 @@ from door import GOOD, Door, absent, bucket
 
 BOOT, INFRA = "terraform -chdir=platform/infra-bootstrap", "terraform -chdir=platform/infra"
 BOOT_VARS = ("-var=project_id=test-project-1 -var=region=europe-west4 -var=kms_key_ring=ring -var=kms_crypto_key=sops "
-             "-var=state_bucket=test-project-1-tfstate")
+             "-var=state_bucket=test-project-1-tfstate -var=github_repository=octo-org/inferd")
 INFRA_VARS = ("-var=project_id=test-project-1 -var=region=europe-west4 -var=kms_key_ring=ring -var=kms_crypto_key=sops "
               "-var=zone=europe-west4-b -var=cluster_name=ray-serve-gke -var=gpu_quota=0 -var=gpu_capacity=spot-then-on-demand")
 BOOT_BACKEND = "-backend-config=bucket=test-project-1-tfstate -backend-config=prefix=infra-bootstrap"

@@ -28,7 +28,8 @@ def variables(env: dict[str, str], root: str) -> list[str]:
         names["state_bucket"] = "TF_BACKEND_BUCKET"
     else:
         names |= {"zone": "ZONE", "cluster_name": "CLUSTER", "gpu_quota": "GPU_QUOTA", "gpu_capacity": "GPU_CAPACITY"}
-    return [f"-var={variable}={env[name]}" for variable, name in names.items()]
+    more = [f"-var=github_repository={env['GITHUB_OWNER']}/{env['GITHUB_REPO']}"] if root == BOOTSTRAP and env.get("GITHUB_OWNER") else []
+    return [f"-var={variable}={env[name]}" for variable, name in names.items()] + more
 
 
 def terraform(shell: Shell, root: str, verb: str, *argv: str) -> None:
@@ -36,7 +37,9 @@ def terraform(shell: Shell, root: str, verb: str, *argv: str) -> None:
 
 
 def bootstrap_env(env: Env) -> dict[str, str]:
-    return env.take("PROJECT_ID", "REGION", "TF_BACKEND_BUCKET", "KMS_KEY_RING", "KMS_CRYPTO_KEY")
+    values = env.take("PROJECT_ID", "REGION", "TF_BACKEND_BUCKET", "KMS_KEY_RING", "KMS_CRYPTO_KEY")
+    # whose release workflow may push images; the project can be made without a fork
+    return values | (env.take("GITHUB_OWNER", "GITHUB_REPO") if env.values.get("GITHUB_OWNER") else {})
 
 
 def infra_env(env: Env) -> dict[str, str]:

@@ -10,6 +10,9 @@ mock_provider "google" {
   mock_resource "google_kms_crypto_key" {
     defaults = { id = "projects/test-project-1/locations/europe-west4/keyRings/ring/cryptoKeys/key" }
   }
+  mock_resource "google_iam_workload_identity_pool" {
+    defaults = { name = "projects/123456789012/locations/global/workloadIdentityPools/github" }
+  }
 }
 
 variables {
@@ -50,6 +53,32 @@ run "fresh" {
   assert {
     condition     = output.image_repository == "europe-west4-docker.pkg.dev/test-project-1/inferd"
     error_message = "images are named by region, project and repository"
+  }
+}
+
+run "no_repository_no_way_in" {
+  command = plan
+
+  assert {
+    condition     = length(google_iam_workload_identity_pool.github) + length(google_iam_workload_identity_pool_provider.github) + length(google_artifact_registry_repository_iam_member.github) == 0
+    error_message = "without github_repository nobody outside the project may push"
+  }
+}
+
+run "releases_of_one_repository_may_push" {
+  command = plan
+  variables {
+    github_repository = "octo-org/inferd"
+  }
+
+  assert {
+    condition = alltrue([for part in ["assertion.repository == 'octo-org/inferd'", "assertion.ref.startsWith('refs/tags/v')", "assertion.environment == 'release'"] :
+    contains(split(" && ", google_iam_workload_identity_pool_provider.github[0].attribute_condition), part)])
+    error_message = "a token counts only of this repository, for a release's tag, after the environment's review"
+  }
+  assert {
+    condition     = google_artifact_registry_repository_iam_member.github[0].role == "roles/artifactregistry.writer" && endswith(google_artifact_registry_repository_iam_member.github[0].member, "workloadIdentityPools/github/attribute.repository/octo-org/inferd")
+    error_message = "it may write into the registry, whose tags are immutable, and nothing else"
   }
 }
 

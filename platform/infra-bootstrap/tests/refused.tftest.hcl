@@ -155,3 +155,11 @@ run "adopt_key_without_ring" {
   }
   expect_failures = [var.adopt]
 }
+
+run "repository_as_url" {
+  command = plan
+  variables {
+    github_repository = "https://github.com/octo-org/inferd"
+  }
+  expect_failures = [var.github_repository]
+}
