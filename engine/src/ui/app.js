@@ -57,14 +57,9 @@
     return n < 1048576 ? `${Math.ceil(n / 1024)} KiB` : `${(n / 1048576).toFixed(0)} MiB`;
   }
 
-  // All scores, the highest first, whatever this server's answer has of them.
+  // All scores, the highest first.
   function scoresOf(r) {
-    const list = Array.isArray(r.scores) ? r.scores : Array.isArray(r.top_k) ? r.top_k : [];
-    const scores = list.map((s) => ({label: s.label, value: s.confidence ?? s.score}));
-    if (r.scores && !Array.isArray(r.scores))
-      for (const label of Object.keys(r.scores)) scores.push({label, value: r.scores[label]});
-    if (!scores.length) scores.push({label: r.label, value: r.confidence});
-    return scores.sort((a, b) => b.value - a.value);
+    return r.scores || [{label: r.label, confidence: r.confidence}];
   }
 
   function scoreTable(scores) {
@@ -88,9 +83,9 @@
       name.scope = "row";
       const bar = element("td", "meter");
       const fill = element("div"); // the number beside it says the same
-      fill.style.width = `${100 * Math.min(1, Math.max(0, s.value))}%`;
+      fill.style.width = `${100 * Math.min(1, Math.max(0, s.confidence))}%`;
       bar.append(fill);
-      row.append(name, bar, element("td", "number", (100 * s.value).toFixed(2) + " %"));
+      row.append(name, bar, element("td", "number", (100 * s.confidence).toFixed(2) + " %"));
       body.append(row);
     });
     table.append(thead, body);
@@ -100,38 +95,40 @@
   function facts(r, answer, took) {
     const dl = element("dl");
     const add = (name, value) => dl.append(element("dt", "", name), element("dd", "", value));
-    const count = Array.isArray(r.tokens) ? r.tokens.length : r.token_count ?? r.tokens;
-    if (Number.isFinite(count)) add("Tokens", `${count}${r.truncated ? " (the text was cut at the model's length)" : ""}`);
-    else if (r.truncated) add("Tokens", "the text was cut at the model's length");
+    const d = r.details;
+    if (d) {
+      const how = d.truncated ? " (the text was cut at the model's length)" : d.windows > 1 ? ` in ${d.windows} windows` : "";
+      add("Tokens", `${d.tokens}${how}`);
+    }
     add("Round trip", ms(took));
-    const stages = r.ms || r.timing || r.timings;
-    if (stages && typeof stages === "object")
-      add("Of it in the server", Object.entries(stages).map(([k, v]) => `${k.replace(/_ms$/, "")} ${ms(v)}`).join(", "));
+    if (d) add("In the server", Object.entries(d.ms).map(([stage, v]) => `${stage} ${ms(v)}`).join(", "));
     const digest = answer.headers.get("x-model-digest");
     if (digest) add("Model digest", digest.slice(0, 19) + "…");
     return dl;
   }
 
   function show(r, answer, took) {
-    const box = $("result");
-    const best = scoresOf(r)[0];
     const verdict = element("p", "verdict");
-    const name = element("strong", "", r.label ?? best.label);
+    const name = element("strong", "", r.label);
     name.id = "label";
-    const sure = element("span", "", `${(100 * (r.confidence ?? best.value)).toFixed(2)} % confidence`);
+    const sure = element("span", "", `${(100 * r.confidence).toFixed(2)} % confidence`);
     sure.id = "confidence";
     verdict.append(name, sure);
-    box.replaceChildren(verdict, scoreTable(scoresOf(r)), facts(r, answer, took));
-    if (Array.isArray(r.tokens) && typeof r.tokens[0] === "string") {
-      const list = element("ul", "tokens");
-      list.setAttribute("aria-label", "Tokens");
-      r.tokens.forEach((t) => list.append(element("li", "", t)));
-      box.append(list);
-    }
+    $("result").replaceChildren(verdict, scoreTable(scoresOf(r)), facts(r, answer, took));
+    $("tokens").replaceChildren();
+  }
+
+  // What the model read, piece by piece; beside the answer, and not worth an error of its own.
+  async function showTokens(text) {
+    const answer = await ask("tokenize", {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify({inputs: text})});
+    const list = answer.status === 200 ? parsed(answer.text) : null;
+    if (!list || !Array.isArray(list[0]) || $("text").value !== text) return;
+    $("tokens").append(...list[0].slice(0, 512).map((t) => element("li", t.special ? "special" : "", t.text)));
   }
 
   function fail(message) {
     $("result").replaceChildren();
+    $("tokens").replaceChildren();
     $("error").textContent = message;
     $("error").hidden = false;
   }
@@ -160,17 +157,16 @@
     try {
       let began = performance.now();
       let answer = await infer(text, !plain);
-      if (!plain && answer.status === 400) { // an older server names what it does not know
+      if (!plain && answer.status === 400) { // an older server behind the same address, in a roll-out
         began = performance.now();
         const again = await infer(text, false);
         if (again.status === 200) { plain = true; answer = again; }
       }
       const took = performance.now() - began;
-      const list = parsed(answer.text);
-      const results = Array.isArray(list) ? list : list && Array.isArray(list.results) ? list.results : null;
-      if (answer.status === 200 && results && results.length) {
-        const first = Array.isArray(results[0]) ? {...results[0][0], scores: results[0]} : results[0];
-        show(first.ms || first.timing ? first : {...first, ms: list.ms ?? list.timing}, answer, took);
+      const results = answer.status === 200 ? parsed(answer.text) : null;
+      if (results) {
+        show(results[0], answer, took);
+        if (results[0].details) showTokens(text).catch(() => {});
       } else {
         fail(reason(answer));
         needsKey(answer.status);

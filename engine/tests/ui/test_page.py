@@ -145,6 +145,10 @@ class Trying(Browser):
         if page.locator("#result caption").inner_text() == "All scores":
             self.assertEqual(set(labels), {"NEGATIVE", "POSITIVE"})
             self.assertAlmostEqual(sum(scores), 100, delta=0.02)
+            self.assertRegex(page.locator("#result").inner_text(), r"Tokens\s+6\s")
+            self.assertRegex(page.locator("#result").inner_text(), r"parse [\d.]+ ms, tokenize [\d.]+ ms, queue [\d.]+ ms, infer [\d.]+ ms")
+            page.wait_for_selector("#tokens li")
+            self.assertEqual(page.locator("#tokens li").all_inner_texts()[1:-1], ["i", "love", "this", "!"])
         self.assert_quiet()
 
     def test_examples_and_curl(self):
