@@ -20,7 +20,7 @@ from processes import Process
 PORT = 6443
 USERS = {  # name here -> user, groups
     "admin": ("admin", ["system:masters"]),
-    "controller-manager": ("system:kube-controller-manager", []),
+    "controller-manager": ("system:kube-controller-manager", ["system:masters"]),  # its controllers share one token
 }
 SERVICE_ACCOUNTS = ("flux-system/kustomize-controller", "flux-system/helm-controller", "flux-system/notification-controller",
                     "kuberay-system/kuberay-operator")
