@@ -6,7 +6,7 @@
 #   --check  run nothing: say what is missing, exit 1 if anything is
 set -euo pipefail
 cd "$(dirname "$0")/.."
-needs=(kubernetes kustomize-controller helm-controller notification-controller ray-operator kustomize sops age)
+needs=(kubernetes kustomize-controller ray-operator kustomize sops age) # helm- and notification-controller if they are built
 limit=${CLUSTER_TEST_TIMEOUT:-900}
 
 if [ "${1:-}" = --check ]; then

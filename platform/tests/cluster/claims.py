@@ -59,8 +59,9 @@ WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 
 
 class Claims:
-    def __init__(self, api: Api, kinds: tuple[str, ...] = tuple(kind for _, kind in KINDS)):
-        self.api, self.kinds = api, kinds
+    def __init__(self, api: Api, kinds: tuple[str, ...] = tuple(kind for _, kind in KINDS), releases: bool = False):
+        """`releases`: of HelmReleases too, where helm-controller was not built."""
+        self.api, self.kinds = api, (*kinds, "HelmRelease") if releases else kinds
         self.verdict: dict[str, bool | None] = {}  # kind -> True (the default), False, or None for no word at all
         self.written: dict[str, tuple[int, bool]] = {}
         self.ended = threading.Event()
@@ -84,7 +85,7 @@ class Claims:
                         self.faults.append(f"{step.__name__}: {e!r}")
 
     def statuses(self) -> None:
-        for (version, kind), status in KINDS.items():
+        for (version, kind), status in (*KINDS.items(), (("helm.toolkit.fluxcd.io/v2", "HelmRelease"), ready)):
             verdict = self.verdict.get(kind, True)
             if kind not in self.kinds or verdict is None:
                 continue

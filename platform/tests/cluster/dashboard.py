@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stand-in for what Ray answers inside its pods: the dashboard's Serve API on port 8265 and Serve's proxy on port 8000.
+"""A stand-in for what Ray answers inside its pods: the dashboard's Serve API on port 8265, Serve's proxy on port 8000, and the
+health of a Ray node on port 52365, which KubeRay's probes ask.
 
 One listener serves every pod's address; which RayCluster is meant follows from the address that was called. A cluster keeps
 the Serve configuration that it was given; its applications are DEPLOYING for a moment and then RUNNING, or DEPLOY_FAILED where
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from api import Api, Object
 from node import Node
 
-DASHBOARD, PROXY = 8265, 8000
+DASHBOARD, PROXY, AGENT = 8265, 8000, 52365
 DEPLOYING_S = 1.5
 APPLICATIONS = "/api/serve/applications/"
 
@@ -38,7 +39,7 @@ class Ray:
         self.clusters: dict[str, Serve] = {}
         self.refused = 0  # calls without the right token
         self.lock = threading.Lock()
-        self.servers = [http.server.ThreadingHTTPServer(("0.0.0.0", port), self.handler(port)) for port in (DASHBOARD, PROXY)]
+        self.servers = [http.server.ThreadingHTTPServer(("0.0.0.0", port), self.handler(port)) for port in (DASHBOARD, PROXY, AGENT)]
 
     def start(self) -> None:
         for server in self.servers:
@@ -124,6 +125,8 @@ class Ray:
                 if port == PROXY:
                     up = ray.status(cluster) == "RUNNING" and self.path == "/-/healthz"
                     self.reply(200 if up else 503, "success" if up else "no replica")
+                elif port == AGENT:
+                    self.reply(200 if self.path == "/api/healthz" else 404, "success")
                 elif self.path.split("?")[0] == APPLICATIONS:
                     self.reply(200, ray.details(cluster))
                 else:

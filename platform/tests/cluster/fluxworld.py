@@ -2,7 +2,8 @@
 """An empty cluster, a fork on this machine, and Flux: what `make flux-up` does for clusters/local, then the controllers.
 
 Real: kustomize-controller, helm-controller, notification-controller, KubeRay's operator, each under its service account with the
-arguments of its Deployment. Stand-ins: source-controller (sources.py), kubelet and scheduler (node.py), Ray (dashboard.py), and
+arguments of its Deployment. Where helm-controller was not built, its releases are only said to be ready and the types of their
+charts are there from the start; where notification-controller was not, nobody is told of events. Stand-ins: source-controller (sources.py), kubelet and scheduler (node.py), Ray (dashboard.py), and
 the status of what Envoy Gateway, cert-manager and KEDA look after (claims.py).
 """
 
@@ -20,6 +21,7 @@ from typing import Any
 import yaml
 
 import builds
+import trees
 from api import Api, ApiError, condition, wait
 from claims import Claims
 from controlplane import ControlPlane
@@ -61,7 +63,8 @@ class Flux:
         self.sources = Sources(self.api, folder / "artifacts")
         self.node = Node(self.api, probed=lambda pod: "ray.io/cluster" in pod["metadata"].get("labels", {}))
         self.ray = Ray(self.api, self.node, broken)
-        self.claims = Claims(self.api)
+        self.running = [name for name in OWN if (plane.programs / name).exists()]
+        self.claims = Claims(self.api, releases="helm-controller" not in self.running)
         self.parts = [self.git, self.node, Names(self.api), self.ray, self.claims, self.sources]
         self.controllers: dict[str, Process] = {}
         self.times = Timeline()
@@ -77,9 +80,11 @@ class Flux:
         self.own_commits()
         self.repository.push()
         self.rehydrate()
+        if "helm-controller" not in self.running:
+            trees.install_crds(self.api, trees.crds("cert-manager", "prometheus-operator"))
         self.sources.start()
         self.watcher.start()
-        for name in OWN:
+        for name in self.running:
             self.controller(name)
             wait(lambda n=name: self.healthy(n), 60, f"{name} is healthy", lambda n=name: self.controllers[n].text()[-1500:])
 
@@ -133,7 +138,8 @@ class Flux:
     def controller(self, name: str) -> None:
         deployment = next(o for o in self.manifests if o["kind"] == "Deployment" and o["metadata"]["name"] == name)
         args = [a for a in deployment["spec"]["template"]["spec"]["containers"][0]["args"] if not a.startswith(DROPPED)]
-        self.controllers[name] = self.plane.run(name, *args, *OWN[name], env={
+        own = [a for a in OWN[name] if "notification-controller" in self.running or not a.startswith("--events-addr")]
+        self.controllers[name] = self.plane.run(name, *args, *own, env={
             "RUNTIME_NAMESPACE": FLUX, "KUBECONFIG": str(self.plane.kubeconfig(f"{FLUX}/{name}"))})
 
     def healthy(self, name: str) -> bool:
