@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # release.sh: everything that a release is, in dist/release (RELEASE_OUT): source tarball, Debian packages, wheel, sdist, container images
 # as OCI archives, their bills of materials, SHA256SUMS. The same commit gives the same bytes, in any folder, with any umask, time zone
-# or locale. RELEASE_PARTS="source deb" makes some.
+# or locale. RELEASE_PARTS="source deb" makes some; RELEASE_IMAGES and IMAGE_ARCH leave images and architectures out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 umask 022
@@ -28,9 +28,17 @@ normal_tar() { # FOLDER NAME: NAME below FOLDER as a tar on standard output
   tar --create --directory "$1" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$epoch" --format=ustar "$2"
 }
 
-source_tree() { # FOLDER: what git tracks, as it is in this tree, and the file that says which commit it is
+sources() { # the names of what git tracks or would; in an unpacked source tarball, of all that was not made since
+  if git rev-parse --git-dir >/dev/null 2>&1; then
+    git ls-files -z --cached --others --exclude-standard
+  else
+    find . -mindepth 1 \( -path ./build -o -path ./dist -o -path ./.venv -o -path ./.cache -o -name __pycache__ \) -prune -o -type f ! -path ./.source-id ! -path ./.env -printf '%P\0'
+  fi
+}
+
+source_tree() { # FOLDER: the sources as they are in this tree, and the file that says which commit they are
   mkdir -p "$1"
-  git ls-files -z --cached --others --exclude-standard | tar --create --null --files-from=- --format=ustar | tar --extract --directory "$1"
+  sources | tar --create --null --files-from=- --format=ustar | tar --extract --directory "$1"
   echo "$epoch $revision" >"$1/.source-id"
 }
 
@@ -41,7 +49,7 @@ if wanted source; then
   normal_tar "$stage/source" "$name" | gzip -n -9 >"$out/$name.tar.gz"
 fi
 if wanted deb; then
-  for arch in amd64 arm64; do
+  for arch in ${IMAGE_ARCH:-amd64 arm64}; do
     binary=$(scripts/release-binary.sh "$arch") || { [ $? -eq 3 ] && continue; exit 1; }
     scripts/deb.sh "$arch" "$binary" "$out" >&2
   done
@@ -52,10 +60,12 @@ mkdir -p "$out/python"
 if wanted wheel; then cp "$wheel" "$out/python/"; fi
 if wanted sdist; then scripts/sdist.sh "$out/python" >&2; fi
 if wanted images; then
-  IMAGE_WHEEL=$wheel IMAGE_OUT=$stage/images scripts/image.sh >&2
-  for image in inferd inferd-ray; do
+  images=${RELEASE_IMAGES:-inferd inferd-ray}
+  # shellcheck disable=SC2086 # a list of words
+  IMAGE_WHEEL=$wheel IMAGE_OUT=$stage/images scripts/image.sh $images >&2
+  for image in $images; do
     python3 -B scripts/images archive "$stage/images/$image" "$out/$image-$version.oci.tar" --epoch "$epoch"
-    cp "$stage/images/$image"-*.spdx.json "$out/"
+    cp "$stage/images/$image"-a*.spdx.json "$out/" # of amd64, arm64
   done
 fi
 (cd "$out" && find . -type f -printf '%P\0' | sort -z | xargs -0 sha256sum -- >"$stage/sums" && mv "$stage/sums" SHA256SUMS)
