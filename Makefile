@@ -10,8 +10,8 @@ JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run test test-protocols test-asan test-tsan test-clang test-arm64 test-ui lint format fuzz parity \
-        bench bench-kernels bench-pass bench-serving bench-ray load model install wheel test-python test-ray \
-        serve-ray faults-ray clean distclean
+        bench bench-kernels bench-pass bench-serving bench-ray load model install wheel test-python test-python-asan \
+        test-ray serve-ray faults-ray clean distclean
 
 help: ## List the verbs
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ wheel: build ## Build the wheel (abi3, Linux) and the sdist into dist/, and try 
 
 test-python: build ## The Python package's tests (ARGS="-k async"; INFERD_TEST_CALLS=1000000 for the long leak test)
 	@scripts/test-python.sh $(ARGS)
+
+test-python-asan: build ## The Python package under the address and undefined-behaviour sanitizers, leaks counted
+	@scripts/test-python-asan.sh $(ARGS)
 
 serve-ray: build ## Serve on a local Ray behind its HAProxy (ARGS="--port 8000 --proxy default")
 	@scripts/serve-ray.sh $(ARGS)

@@ -54,7 +54,7 @@ build() { # NAME MODULE VERSION PACKAGES HASH
   into=$(mktemp -d "$tools/build.XXXXXX")
   log=$into/log
   dir=$(sed -n 's/^\t"Dir": "\(.*\)",$/\1/p' <<<"$found")
-  if grep -qE '^replace ' "$dir/go.mod"; then
+  if [ -f "$dir/go.mod" ] && grep -qE '^replace ' "$dir/go.mod"; then
     home=$into/module at='' mode_flag=-mod=mod
     local_module "$2" "$3" "$dir/go.mod" "$home"
   fi

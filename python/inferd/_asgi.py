@@ -41,12 +41,17 @@ class Backend(Protocol):
     max_body_bytes: int
     request_timeout_s: float
 
-    async def infer(self, body: bytes, timeout_s: float) -> tuple[bytes, str]:
-        """The answer's bytes and the digest of the model that they are from; raises inferd.Error."""
+    async def infer(self, body: bytes, timeout_s: float, model_id: str) -> tuple[bytes, str]:
+        """The answer's bytes and the digest of the model that they are from; raises inferd.Error.
+        model_id: what the request names, or empty."""
 
     def ready(self) -> tuple[bool, dict[str, Any]]: ...
     def info(self) -> dict[str, Any]: ...
-    def count(self, route: str, code: int, outcome: str, seconds: float) -> None: ...
+    def begin(self) -> None:
+        """A request has come; count() ends it. What these mean: docs/metrics.md."""
+
+    def count(self, route: str, code: int, outcome: str, seconds: float, reason: str) -> None:
+        """reason: why it was shed, or where it was when the client went away; else empty."""
 
 
 def outcome_of(error: _engine.Error | None) -> str:
@@ -60,11 +65,21 @@ def outcome_of(error: _engine.Error | None) -> str:
     return "client_error" if error.code < 500 or error.code in (501, 505) else "fault"
 
 
+def reason_of(error: _engine.Error | None) -> str:
+    """Why it was shed, in the words of docs/metrics.md."""
+    if isinstance(error, _engine.OverloadedError):
+        return "queue"
+    if isinstance(error, _engine.LoadingError):
+        return "loading"
+    return "memory" if isinstance(error, _engine.NoMemoryError) else ""
+
+
 class App:
     """The application. `names_requests`: the server in front echoes X-Request-ID itself (Ray Serve)."""
 
-    def __init__(self, backend: Backend, *, names_requests: bool = False):
+    def __init__(self, backend: Backend, *, names_requests: bool = False, log: logging.Logger = _log):
         self._backend = backend
+        self._log = log
         self._names_requests = names_requests
         self._pages: dict[str, Callable[[], tuple[int, dict[str, Any]]]] = {
             "/healthz": lambda: (200, {"status": "ok"}),
@@ -82,31 +97,38 @@ class App:
         began, error, code = time.perf_counter(), None, 200
         headers = {k.lower(): v for k, v in scope["headers"]}
         path = self._path(scope)
+        counted = path if path == "/infer" or path in self._pages else "other"
         extra: Headers = []
+        at = ["read"]  # where it is, for those who go away
+        self._backend.begin()
         try:
-            code, body = await self._answer(path, scope["method"], headers, receive, extra)
+            code, body = await self._answer(path, scope["method"], headers, receive, extra, at)
         except _engine.Error as e:
             error, code = e, e.code
             body = self._error_body(e, headers, extra)
         except asyncio.CancelledError:
-            self._backend.count(path, 499, "cancelled", time.perf_counter() - began)
+            self._backend.count(counted, 499, "cancelled", time.perf_counter() - began, at[0])
             raise
         except Exception:
-            _log.exception("request failed: %s", path)
+            self._log.exception("request failed: %s", path)
             error, code = _engine.InternalError("the request failed; the log says why"), 500
             body = self._error_body(error, headers, extra)
         if not self._names_requests:
             extra.append((b"x-request-id", self._request_id(headers)))
-        if code >= 500 or _log.isEnabledFor(logging.DEBUG):
+        level = logging.ERROR if code >= 500 else logging.DEBUG
+        if self._log.isEnabledFor(level):
             trace = _TRACEPARENT.fullmatch(headers.get(b"traceparent", b""))
-            _log.log(logging.ERROR if code >= 500 else logging.DEBUG, "request id=%s trace=%s path=%s code=%d ms=%.2f",
-                     self._request_id(headers).decode(), trace[1].decode() if trace else "", path, code,
-                     (time.perf_counter() - began) * 1e3)
-        await send({"type": "http.response.start", "status": code, "headers": [
-            (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *extra]})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-        known = path == "/infer" or path in self._pages
-        self._backend.count(path if known else "other", code, outcome_of(error), time.perf_counter() - began)
+            self._log.log(level, "request id=%s trace=%s path=%s code=%d ms=%.2f",
+                          self._request_id(headers).decode("latin-1"), trace[1].decode() if trace else "", path, code,
+                          (time.perf_counter() - began) * 1e3)
+        try:
+            await send({"type": "http.response.start", "status": code, "headers": [
+                (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *extra]})
+            await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        except BaseException:  # the server says so when the client has gone
+            self._backend.count(counted, 499, "cancelled", time.perf_counter() - began, "write")
+            raise
+        self._backend.count(counted, code, outcome_of(error), time.perf_counter() - began, reason_of(error))
 
     @staticmethod
     def _path(scope: Message) -> str:
@@ -139,7 +161,7 @@ class App:
         return 200, {"name": "inferd", "version": _engine.version, "routes": routes}
 
     async def _answer(self, path: str, method: str, headers: dict[bytes, bytes], receive: Receive,
-                      extra: Headers) -> tuple[int, bytes]:
+                      extra: Headers, at: list[str]) -> tuple[int, bytes]:
         page = self._pages.get(path)
         if method not in _METHODS:
             raise _engine.NotImplementedError(f"the method {method} is not known")
@@ -156,8 +178,10 @@ class App:
             return code, json.dumps(value, separators=(",", ":")).encode() + b"\n"
         self._check(headers)
         timeout_s = self._timeout(headers)
+        model_id = headers.get(b"serve_multiplexed_model_id") or headers.get(b"serve-multiplexed-model-id") or b""
         body = await self._body(headers, receive)
-        answer, model = await self._backend.infer(body, timeout_s)
+        at[0] = "wait"
+        answer, model = await self._backend.infer(body, timeout_s, model_id.decode("latin-1"))
         extra.append((b"x-model-digest", model.encode()))
         return 200, answer
 

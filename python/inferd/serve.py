@@ -5,7 +5,7 @@
 
 One deployment, Classifier: the engine in each replica, POST /infer as in docs/server.md in front of it.
 `args` of the application are `Arguments`; a change of them replaces replicas, one surge at a time. The
-deployment's `user_config` is `ModelConfig`; a change of it swaps the model inside the running replicas.
+deployment's `user_config` is `ModelConfig`; a change of it swaps models inside the running replicas.
 docs/ray.md has the whole of it.
 """
 
@@ -16,8 +16,8 @@ import contextlib
 import logging
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import ray
@@ -30,21 +30,12 @@ from ._asgi import App
 from ._digest import digest
 from ._model import Model
 from ._ray_metrics import RayMetrics
+from ._served import ModelConfig, NamedModels, Served, Source
 
 __all__ = ["Arguments", "Classifier", "ModelConfig", "app"]
 
 _log = logging.getLogger("ray.serve")
 _LOAD_NICE = 10  # of the thread that verifies and loads a model while another serves
-
-
-class ModelConfig(BaseModel):
-    """What `user_config` is: which model serves."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    model: str  # a Hugging Face model directory on every node
-    dtype: Literal["auto", "fp32", "bf16", "int8"] = "auto"
-    max_length: int = Field(0, ge=0)  # tokens a text; 0: min(128, the model's limit)
 
 
 class Arguments(BaseModel):
@@ -64,6 +55,7 @@ class Arguments(BaseModel):
     target_ongoing_requests: float = Field(16.0, gt=0)
     upscale_delay_s: float = Field(1.0, ge=0)
     downscale_delay_s: float = Field(60.0, ge=0)
+    max_models: int = Field(2, ge=1)  # in a replica's memory, beside the one that serves by default
     max_ongoing_requests: int = Field(1024, ge=1)  # of a replica; the engine's queue refuses before
     max_queued_requests: int = Field(256, ge=-1)
     batching: Literal["engine", "serve"] = "engine"
@@ -83,43 +75,36 @@ class Arguments(BaseModel):
         return self.threads or max(1, int(self.num_cpus))
 
 
-@dataclass(frozen=True)
-class _Served:
-    model: Model
-    digest: str
-    config: ModelConfig
-
-
 class Classifier:
-    """A replica: the model that serves, swapped by reconfigure(); the backend of _asgi.App."""
+    """A replica: the model that serves, swapped by reconfigure(), and named ones; the backend of _asgi.App."""
 
     def __init__(self, args: dict[str, Any]):
-        self._args = Arguments(**args)
-        self.max_body_bytes = self._args.max_body_bytes
-        self.request_timeout_s = self._args.request_timeout_s
-        self._served: _Served | None = None
+        self._args = a = Arguments(**args)
+        self.max_body_bytes = a.max_body_bytes
+        self.request_timeout_s = a.request_timeout_s
+        self._served: Served | None = None
+        self._models: dict[str, Source] = {}
         self._refusal: str | None = None
-        self._metrics = RayMetrics()
+        self._metrics = RayMetrics(a.compute_threads(), a.max_queue, a.max_queue_tokens)
+        self._named = NamedModels(a.max_models, self._load_quietly, self._metrics.retired)
         self._hand_over: asyncio.Task[None] | None = None
-        self._progress = (-1, -1)  # batches, and whether texts waited, at the last health check
         self._swap = asyncio.Lock()
-        self._batched = serve.batch(self._infer_batch, max_batch_size=self._args.serve_batch_size,
-                                    batch_wait_timeout_s=self._args.serve_batch_wait_s,
-                                    max_concurrent_batches=self._args.max_ongoing_requests) \
-            if self._args.batching == "serve" else None
-        if self._args.device == "gpu":
+        self._batched = serve.batch(self._infer_batch, max_batch_size=a.serve_batch_size,
+                                    batch_wait_timeout_s=a.serve_batch_wait_s,
+                                    max_concurrent_batches=a.max_ongoing_requests) \
+            if a.batching == "serve" else None
+        if a.device == "gpu":
             _log.warning("this build of inferd has no GPU backend: the replica has a GPU and computes on the CPU")
 
-    @property
-    def model(self) -> Model:
-        return self._now().model
-
-    def _now(self) -> _Served:
+    def _now(self) -> Served:
         if self._served is None:
             raise _engine.LoadingError("the model is still loading; retry in a second")
         return self._served
 
-    # The model.
+    def _all(self) -> list[Served]:
+        return [*([self._served] if self._served else []), *self._named.loaded()]
+
+    # The models.
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Load, warm up, then swap: requests go on meanwhile, and each is answered whole by the model
@@ -129,36 +114,44 @@ class Classifier:
         config = ModelConfig(**user_config)
         async with self._swap:
             old = self._served
-            if old and old.config == config:
-                return
             try:
-                new = await self._load(config, quietly=old is not None)
+                if old is None or old.source != config.source():
+                    await self._serve(config.source())
+                if self._models != config.models:
+                    await self._named.reconfigure(config.models)
+                    self._models = config.models
             except _engine.Error as e:
                 if old is None:
                     raise
                 self._refusal = f"{config.model}: {e}"
                 self._metrics.refusals.inc()
-                _log.error("model refused, %s serves on: %s", old.config.model, self._refusal)
+                _log.error("models refused, the old ones serve on: %s", self._refusal)
                 return
-            self._served, self._refusal = new, None
-            if old:
-                self._metrics.hand_over(old.model)
-                self._metrics.name_model(old.model, old.digest, 0)
-                old.model.close()
-            self._metrics.name_model(new.model, new.digest, 1)
-            _log.info("model %s (%s, %s) serves", config.model, new.model.info["dtype"], new.digest)
+            self._refusal = None
             if self._hand_over is None:
-                self._hand_over = asyncio.get_running_loop().create_task(self._metrics.run(self))
+                self._hand_over = asyncio.get_running_loop().create_task(self._metrics.run(self._hand_over_now))
 
-    async def _load(self, config: ModelConfig, quietly: bool) -> _Served:
-        a, loop = self._args, asyncio.get_running_loop()
+    async def _serve(self, source: Source) -> None:
+        old = self._served
+        self._served = await self._load(source, quietly=old is not None)
+        if old:
+            await old.retire(self._metrics.retired)
+
+    def _hand_over_now(self) -> None:
+        self._metrics.hand_over(self._all(), self._served is not None)
+
+    async def _load_quietly(self, source: Source) -> Served:
+        return await self._load(source, quietly=True)
+
+    async def _load(self, source: Source, quietly: bool) -> Served:
+        a, loop, began = self._args, asyncio.get_running_loop(), time.perf_counter()
 
         def open_model() -> tuple[Model, str]:
             if quietly:  # this thread alone; the compute threads are started by another
                 with contextlib.suppress(OSError):
                     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOAD_NICE)
-            model_digest = digest(config.model)
-            return Model(config.model, dtype=config.dtype, max_length=config.max_length, threads=a.compute_threads(),
+            model_digest = digest(source.model)
+            return Model(source.model, dtype=source.dtype, max_length=source.max_length, threads=a.compute_threads(),
                          max_batch_tokens=a.max_batch_tokens, max_batch_size=a.max_batch_size,
                          batch_wait_us=a.batch_wait_us, max_queue=a.max_queue, max_queue_tokens=a.max_queue_tokens,
                          max_queue_wait_ms=a.max_queue_wait_ms, max_inputs=a.max_inputs), model_digest
@@ -167,25 +160,30 @@ class Classifier:
             model, model_digest = await loop.run_in_executor(pool, open_model)
         await loop.run_in_executor(None, model.start)  # runs a warm-up batch on each compute thread
         await model.aclassify_json(b'{"text":"A short text that warms the replica up."}')
-        return _Served(model, model_digest, config)
+        served = Served(model, model_digest, source, time.perf_counter() - began)
+        self._metrics.loaded()
+        _log.info("model %s (%s, %s) serves", source.model, model.info["dtype"], model_digest)
+        return served
 
     # The backend of the ASGI application.
 
-    async def infer(self, body: bytes, timeout_s: float) -> tuple[bytes, str]:
+    async def infer(self, body: bytes, timeout_s: float, model_id: str) -> tuple[bytes, str]:
         if self._batched is None:
-            now = self._now()
-            return await now.model.aclassify_json(body, timeout=timeout_s), now.digest
-        outcome = await self._batched((body, timeout_s))
+            return await self._infer(body, timeout_s, model_id)
+        outcome = await self._batched((body, timeout_s, model_id))
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
 
-    async def _infer_batch(self, requests: list[tuple[bytes, float]]) -> list[tuple[bytes, str] | BaseException]:
+    async def _infer(self, body: bytes, timeout_s: float, model_id: str) -> tuple[bytes, str]:
+        served = await self._named.get(model_id) if model_id else self._now()
+        answer, times = await served.infer(body, timeout_s)
+        self._metrics.stage(times)
+        return answer, served.digest
+
+    async def _infer_batch(self, requests: list[tuple[bytes, float, str]]) -> list[tuple[bytes, str] | BaseException]:
         """For batching "serve": what came within the wait goes to the engine together."""
-        now = self._now()
-        answers = await asyncio.gather(*(now.model.aclassify_json(body, timeout=timeout) for body, timeout in requests),
-                                       return_exceptions=True)
-        return [a if isinstance(a, BaseException) else (a, now.digest) for a in answers]
+        return await asyncio.gather(*(self._infer(*request) for request in requests), return_exceptions=True)
 
     def ready(self) -> tuple[bool, dict[str, Any]]:
         return (True, {"status": "ready"}) if self._served else (False, {"status": "loading"})
@@ -196,42 +194,45 @@ class Classifier:
         limits = {"max_inputs": a.max_inputs, "max_body_bytes": a.max_body_bytes, "max_queue": a.max_queue,
                   "max_queue_tokens": a.max_queue_tokens, "max_batch_tokens": a.max_batch_tokens,
                   "max_batch_size": a.max_batch_size, "batch_wait_us": a.batch_wait_us,
-                  "max_queue_wait_ms": a.max_queue_wait_ms,
+                  "max_queue_wait_ms": a.max_queue_wait_ms, "max_models": a.max_models,
                   "request_timeout_ms": round(a.request_timeout_s * 1000)}
         model = dict(now.model.info)
         model["cpu_tier"] = model.pop("tier")
         return {"name": "inferd", "version": _engine.version, "model": {**model, "digest": now.digest},
+                "models": self._named.info(),
                 "threads": {"compute": a.compute_threads()}, "limits": limits, "counts": now.model.stats(),
                 "ray": {"version": ray.__version__, "replica": replica.replica_id.unique_id, "pid": os.getpid(),
                         "device": a.device, "batching": a.batching, "last_refusal": self._refusal}}
 
-    def count(self, route: str, code: int, outcome: str, seconds: float) -> None:
-        self._metrics.count(route, code, outcome, seconds)
+    def begin(self) -> None:
+        self._metrics.begin()
+
+    def count(self, route: str, code: int, outcome: str, seconds: float, reason: str) -> None:
+        self._metrics.count(route, code, outcome, seconds, reason)
 
     # What Ray calls.
 
     def __serve_build_asgi_app__(self) -> App:
-        return App(self, names_requests=True)
+        return App(self, names_requests=True, log=_log)
 
     def check_health(self) -> None:
         """Unhealthy when texts wait and no batch has ended since the last check: a compute thread hangs."""
-        if self._served is None:
-            return
-        stats = self._served.model.stats()
-        before, self._progress = self._progress, (stats["batches"], stats["queue_texts"])
-        if stats["queue_texts"] > 0 and before[1] > 0 and before[0] == stats["batches"]:
-            raise RuntimeError(f"{stats['queue_texts']} texts wait and no batch was computed since the last check")
+        for served in self._all():
+            if waiting := served.stuck():
+                raise RuntimeError(f"{waiting} texts wait for {served.source.model} and no batch was computed since "
+                                   "the last check")
 
     def record_autoscaling_stats(self) -> dict[str, float]:
         if self._served is None:
             return {}
-        return {"inferd_saturation_ratio": self._served.model.stats()["saturation_ratio"]}
+        return {"inferd_saturation_ratio": sum(s.model.stats()["saturation_ratio"] for s in self._all())}
 
     async def __del__(self) -> None:
         if self._hand_over:
             self._hand_over.cancel()
+        await self._named.close()
         if self._served:
-            self._metrics.hand_over(self._served.model)
+            self._hand_over_now()
             self._served.model.close()
 
 

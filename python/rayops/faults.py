@@ -21,6 +21,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,7 @@ BIN = ROOT / "build" / "inferd"
 GOLDEN = ROOT / "engine" / "tests" / "model" / "golden" / "bert-f32"
 BODY = json.dumps({"inputs": ["truly wonderful", "a dull mess"]}).encode()
 HEADERS = {"Content-Type": "application/json"}
+NEXT = "+next"  # what the new code says behind its version
 
 
 class RetryingClients:
@@ -113,6 +115,7 @@ class Bench:
     def __init__(self, ray: local.LocalRay, port: int, rate: float, seconds: float):
         self.ray, self.port, self.rate, self.seconds = ray, port, rate, seconds
         self.orphans: list[int] = []
+        self.next_code = next_code(ray.scratch / "next.zip")
 
     # What is done to it. Each returns when the fault has been made and seen.
 
@@ -194,10 +197,20 @@ class Bench:
         wait(lambda: self.info()["model"]["digest"] != before, 60, "the new model")
         time.sleep(1)
 
-    def upgrade_code(self) -> None:
+    def upgrade_arguments(self) -> None:
         before = set(self.ray.processes()["replica"])
         self.ray.deploy(self.config(args={"max_batch_size": 63, "num_cpus": 1}, per_node=None))
         wait(lambda: not before & set(self.ray.processes()["replica"]), 120, "the old replicas to end")
+
+    def upgrade_code(self) -> None:
+        """The same configuration, another version of the package: as a RayService whose working_dir has changed."""
+        before, old = set(self.ray.processes()["replica"]), self.info()["version"]
+        c = self.config(per_node=None)
+        c["applications"][0]["runtime_env"] = {"working_dir": self.next_code}
+        self.ray.deploy(c)
+        wait(lambda: not before & set(self.ray.processes()["replica"]), 120, "the old replicas to end")
+        new = {self.info()["version"] for _ in range(20)}
+        assert new == {old + NEXT}, f"the new code does not answer: {new}"
 
     def info(self) -> dict[str, Any]:
         c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
@@ -227,6 +240,7 @@ class Bench:
 SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "none": lambda b: None,
     "upgrade-model": Bench.upgrade_model,
+    "upgrade-arguments": Bench.upgrade_arguments,
     "upgrade-code": Bench.upgrade_code,
     "scale-1-4-1": Bench.scale,
     "drain-node": Bench.drain,
@@ -236,6 +250,22 @@ SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "kill-haproxy": Bench.kill_haproxy,
     "kill-all": Bench.kill_all,
 }
+
+
+def next_code(path: Path) -> str:
+    """The URI of a zip with the installed package, its version changed: code that a runtime_env brings along."""
+    import inferd
+
+    package, line, changed = Path(inferd.__file__).parent, '"version": _engine.version, "model"', 0
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as z:
+        for file in sorted(p for p in package.rglob("*") if p.is_file() and p.suffix != ".pyc"):
+            data = file.read_bytes()
+            if file.name == "serve.py":
+                changed = data.count(line.encode())
+                data = data.replace(line.encode(), line.replace(", ", f' + "{NEXT}", ').encode())
+            z.writestr(f"next/inferd/{file.relative_to(package)}", data)
+    assert changed == 1, "serve.py says its version elsewhere now"
+    return f"file://{path}"
 
 
 def parent(pid: int) -> int:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
-from conftest import TINY, run_python
+import twins
+from conftest import TINY
 
 CALLS = int(os.environ.get("INFERD_TEST_CALLS", "40000"))
 LIMIT_BYTES = 16.0 * 40000 / max(CALLS, 40000)  # a call; noise is a constant, so more calls see more
@@ -78,8 +81,10 @@ print(json.dumps({"kind": kind, "calls": done, "bytes_per_call": round(slope, 3)
 """
 
 
-def slope(kind: str) -> float:
-    report = json.loads(run_python(CODE, kind, str(CALLS), TINY).stdout)
+def slope(kind: str, environment: dict[str, str] | None = None) -> float:
+    result = subprocess.run([sys.executable, "-c", CODE, kind, str(CALLS), TINY], capture_output=True, text=True,
+                            env=environment, check=True)
+    report = json.loads(result.stdout)
     print("leak:", report)
     return report["bytes_per_call"]
 
@@ -93,3 +98,14 @@ def test_memory_stands_still(kind):
 
 def test_the_control_is_found():
     assert all(slope("control") > max(60.0, LIMIT_BYTES) for _ in range(2))
+
+
+@pytest.mark.parametrize(("kind", "file", "old", "new"), [
+    ("classify", "results.c", "Py_XDECREF(one);", "if (failed) Py_XDECREF(one);"),
+    ("aclassify_json", "completions.c", "Py_XDECREF(value);\n    Py_XDECREF(error);", "Py_XDECREF(error);"),
+    ("cancelled", "completions.c", "call->channel = NULL;\n    ext_call_give(call);", "call->channel = NULL;"),
+])
+def test_a_leak_in_the_extension_is_found(kind, file, old, new, tmp_path):
+    """Controls in C: a reference too many, and a call that does not come back to its pool."""
+    site = twins.build(tmp_path, file, old, new)
+    assert slope(kind, twins.environment(site)) > max(60.0, LIMIT_BYTES)

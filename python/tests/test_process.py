@@ -5,11 +5,16 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import subprocess
 import sys
 
 import inferd
 import pytest
-from conftest import MODEL, TINY, run_python
+import twins
+from conftest import GOLDEN, MODEL, TINY, run_python
+
+STARS = str(GOLDEN / "bert-cased-f16-5")
 
 FORK = """
 import asyncio, inferd, os, sys
@@ -37,6 +42,17 @@ def test_fork():
     run_python(FORK, TINY)
 
 
+def test_a_child_that_uses_its_parents_threads_is_seen(tmp_path):
+    """The control of test_fork: an extension that forgets whose threads they are does not pass it."""
+    site = twins.build(tmp_path, "core.c", "return core->pid == getpid();", "return core->pid != 0;")
+    try:
+        result = subprocess.run([sys.executable, "-c", FORK, TINY], env=twins.environment(site), timeout=10,
+                                capture_output=True, start_new_session=True)
+        assert result.returncode != 0
+    except subprocess.TimeoutExpired:
+        pass  # it waits for threads that are not there
+
+
 def test_fork_under_load():
     """A fork while other threads are inside calls; the child's first call must not hang."""
     run_python("""
@@ -59,18 +75,21 @@ for t in threads: t.join()
 """, TINY)
 
 
-def classify_in_child(path: str) -> str:
-    return inferd.Model(path, threads=1).classify(["good film"])[0].label
+def classify_in_child(path: str) -> tuple[int, inferd.Result]:
+    return os.getpid(), inferd.Model(path, threads=1).classify(["good film"])[0]
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing(method, tiny):
     with multiprocessing.get_context(method).Pool(2) as pool:
-        assert pool.map(classify_in_child, [TINY] * 4) == [tiny.classify(["good film"])[0].label] * 4
+        answers = pool.map(classify_in_child, [TINY, STARS] * 2)
+    want = [m.classify(["good film"])[0] for m in (tiny, inferd.Model(STARS, threads=1))]
+    assert [result for _, result in answers] == want * 2
+    assert want[0] != want[1]  # control: an answer that is not the child's own model's would be seen
+    assert os.getpid() not in {pid for pid, _ in answers}
 
 
-def test_a_subinterpreter_is_refused():
-    code = """
+SUBINTERPRETER = """
 import inferd, sys
 try:
     import _xxsubinterpreters as interpreters
@@ -83,10 +102,22 @@ except Exception as e:
     failed = e
 print(failed)
 """
-    out = run_python(code).stdout
+
+
+def test_a_subinterpreter_is_refused():
+    out = run_python(SUBINTERPRETER).stdout
     assert "ImportError" in out or "does not support loading in subinterpreters" in out, out
     if sys.version_info < (3, 12):
         assert "main interpreter only" in out
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="from 3.12 on the interpreter refuses it by itself")
+def test_a_subinterpreter_that_gets_in_is_seen(tmp_path):
+    """The control: without the refusal the import succeeds, and the test above would say so."""
+    site = twins.build(tmp_path, "module.c", "PyInterpreterState_GetID(PyInterpreterState_Get()) == 0", "1")
+    out = subprocess.run([sys.executable, "-c", SUBINTERPRETER], env=twins.environment(site), timeout=60,
+                         capture_output=True, text=True, check=True).stdout
+    assert out == "None\n"
 
 
 def test_ctrl_c_ends_a_call():
