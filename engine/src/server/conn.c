@@ -307,11 +307,16 @@ static void take_plain(struct ifd_conn *c, const char *bytes, size_t size)
 static void take_cipher(struct ifd_conn *c, const char *bytes, size_t size)
 {
     struct ifd_io *io = c->io;
-    const bool was_open = ifd_tls_is_open(c->tls);
+    bool was_open = ifd_tls_is_open(c->tls);
     enum ifd_tls_result result = ifd_tls_put(c->tls, bytes, size) ? IFD_TLS_DATA : IFD_TLS_FAILED;
     while (result == IFD_TLS_DATA) {
         size_t n = 0;
         result = ifd_tls_get(c->tls, io->plain, &n);
+        if (!was_open && ifd_tls_is_open(c->tls)) {
+            was_open = true;
+            ifd_counter_add(&io->metrics.handshakes[0], 1);
+            c->armed_answers = UINT64_MAX - 1; /* from now on the time of an idle connection */
+        }
         if (result == IFD_TLS_DATA)
             take_plain(c, io->plain, n);
         if (c->state == IFD_CONN_CLOSED || c->state == IFD_CONN_LINGER)
@@ -319,10 +324,8 @@ static void take_cipher(struct ifd_conn *c, const char *bytes, size_t size)
     }
     if (!ifd_conn_flush(c))      /* an alert, too */
         result = IFD_TLS_FAILED; /* a few KiB on a new connection: the client does not read */
-    if (!was_open && (ifd_tls_is_open(c->tls) || result == IFD_TLS_FAILED)) {
-        ifd_counter_add(&io->metrics.handshakes[result == IFD_TLS_FAILED], 1);
-        c->armed_answers = UINT64_MAX - 1; /* from now on the time of an idle connection */
-    }
+    if (result == IFD_TLS_FAILED && !was_open)
+        ifd_counter_add(&io->metrics.handshakes[1], 1);
     if (result == IFD_TLS_FAILED)
         ifd_conn_close(c, NULL);
     else if (result == IFD_TLS_END)

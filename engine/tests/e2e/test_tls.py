@@ -151,14 +151,14 @@ class Answers(Case):
         self.assertEqual(server.stop(), 0)
 
     def test_a_client_that_reads_late(self):
-        server = self.start("--max-inputs", "4096", "--max-queue", "4096", "--max-queue-tokens", "1000000")
+        server = self.start("--max-inputs", "1500", "--max-queue", "1500", "--max-queue-tokens", "1000000")
         s, r = self.dial(server)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         for _ in range(3):
-            s.sendall(post({"inputs": ["a"] * 4096, "parameters": {"top_k": 0}}))
+            s.sendall(post({"inputs": ["a"] * 1500, "parameters": {"top_k": 0}}))
         time.sleep(1)
         for _ in range(3):
-            self.assertEqual(len(r.answer().json), 4096)
+            self.assertEqual(len(r.answer().json), 1500)
         self.assertEqual(server.stop(), 0)
 
     def test_a_drain(self):
