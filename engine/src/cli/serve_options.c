@@ -101,6 +101,19 @@ const struct ifd_option ifd_serve_options[] = {
      .name = "api-key-file",
      .value = "FILE",
      .help = "a key per line; requests need one of them, probes do not"},
+    {.kind = IFD_OPTION_STRING,
+     .name = "tls-cert",
+     .value = "FILE",
+     .help = "certificate chain in PEM: the port speaks TLS 1.2 and 1.3; read again when it "
+             "changes, as the next two are"},
+    {.kind = IFD_OPTION_STRING,
+     .name = "tls-key",
+     .value = "FILE",
+     .help = "the certificate's private key in PEM"},
+    {.kind = IFD_OPTION_STRING,
+     .name = "tls-client-ca",
+     .value = "FILE",
+     .help = "authorities in PEM: clients need a certificate of one of them"},
     COUNT("rate-limit", 0, 1000000,
           "requests per second of one client (an API key, or an address); more are answered with "
           "429. 0 means no limit"),
@@ -235,6 +248,9 @@ void ifd_serve_config(const struct ifd_options *o, struct ifd_server_config *c)
     c->tier = ifd_model_tier(o);
     c->host = ifd_options_text(o, "host");
     c->api_key_file = ifd_options_text(o, "api-key-file");
+    c->tls_cert = ifd_options_text(o, "tls-cert");
+    c->tls_key = ifd_options_text(o, "tls-key");
+    c->tls_client_ca = ifd_options_text(o, "tls-client-ca");
     c->cors_origin = ifd_options_text(o, "cors-origin");
     c->uds = ifd_options_text(o, "uds");
     c->admin_key_file = ifd_options_text(o, "admin-key-file");

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "server/conn.h"
 #include "server/reply.h"
+#include "server/tls.h"
 
 /* How long a closing connection is read on for the client to take the answer. */
 #define LINGER_MS 2000u
@@ -33,6 +34,8 @@ static uint64_t timeout_ms(const struct ifd_conn *c)
     const struct ifd_server_config *config = &c->io->server->config;
     switch ((enum ifd_conn_state)c->state) {
     case IFD_CONN_IDLE:
+        if (c->tls && !ifd_tls_is_open(c->tls))
+            return config->header_timeout_ms; /* for the handshake */
         return c->io->phase >= IFD_CLOSING ? GRACE_MS : config->keepalive_timeout_ms;
     case IFD_CONN_HEAD:
         return config->header_timeout_ms;
@@ -78,11 +81,10 @@ static bool is_gone(const struct ifd_conn *c)
 static bool is_there(struct ifd_conn *c)
 {
     static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    uv_buf_t buf = uv_buf_init((char *)interim, sizeof(interim) - 1);
     bool there = !is_gone(c);
     if (there && !c->asked && c->request->http.minor != 0) {
         c->asked = true;
-        there = uv_try_write((uv_stream_t *)&c->tcp, &buf, 1) == (int)buf.len && !is_gone(c);
+        there = ifd_conn_say(c, interim, sizeof(interim) - 1, NULL) && !is_gone(c);
     }
     if (!there)
         ifd_conn_close(c, NULL);

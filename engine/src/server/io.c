@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "server/conn.h"
 #include "server/models.h"
+#include "server/tls.h"
 
 #define BACKLOG 4096
 /* How long a listener that takes no new clients stays for handshakes that are under way. */
@@ -300,11 +301,12 @@ inferd_status ifd_io_init(struct ifd_io *io, struct ifd_server *server, unsigned
         return fail_uv(err, "cannot make an event loop", rc);
     io->async.data = io->tick.data = io->closing.data = io;
     io->read_buffer = ifd_alloc(IFD_IO_READ_BYTES);
+    io->plain = c->tls_cert ? ifd_alloc(IFD_TLS_RECORD_BYTES) : NULL;
     io->tokenizer = ifd_tokenizer_scratch_create();
     inferd_status status = ifd_sha256_init(&io->sha, err);
     if (status)
         return status;
-    if (!io->read_buffer || !io->tokenizer)
+    if (!io->read_buffer || !io->tokenizer || (c->tls_cert && !io->plain))
         return ifd_fail(err, INFERD_NO_MEMORY, "no memory for I/O thread %u", index);
     return INFERD_OK;
 }
@@ -417,5 +419,6 @@ void ifd_io_fini(struct ifd_io *io)
     ifd_buf_fini(&io->body);
     ifd_buf_fini(&io->out);
     ifd_free(io->read_buffer);
+    ifd_free(io->plain);
     io->server = NULL;
 }

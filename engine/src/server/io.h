@@ -72,6 +72,7 @@ struct ifd_io {
     struct ifd_sha256 sha;     /* of keys that are presented */
     struct ifd_ident stranger; /* names the answer to a connection that is refused */
     char *read_buffer;         /* [IFD_IO_READ_BYTES] */
+    char *plain;               /* [IFD_TLS_RECORD_BYTES], with TLS */
 };
 
 /* io[0 .. n) are zeroed memory. init opens the loop; listen binds and listens, and sets *port to

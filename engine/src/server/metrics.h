@@ -73,6 +73,7 @@ struct ifd_label_count {
 struct ifd_metrics_io {
     struct ifd_hist_scale time_scale, size_scale, ratio_scale;
     _Atomic uint64_t opened, closed;     /* connections */
+    _Atomic uint64_t handshakes[2];      /* of TLS: done, failed */
     _Atomic uint64_t started, in_flight; /* requests; in_flight goes up and down */
     _Atomic uint64_t last_ms;            /* when the last inference was answered, Unix time */
     _Atomic uint64_t outcomes[IFD_OUTCOMES];

@@ -5,6 +5,7 @@
 
 #include "server/access_log.h"
 #include "server/route.h"
+#include "server/tls.h"
 #include "server/traces.h"
 
 static void on_shutdown(uv_shutdown_t *req, int status)
@@ -21,6 +22,11 @@ static void linger(struct ifd_conn *c)
 {
     c->state = IFD_CONN_LINGER;
     ifd_buf_fini(&c->stash);
+    if (c->tls) {
+        ifd_tls_bye(c->tls);
+        c->said_bye = true;
+        (void)ifd_conn_flush(c);
+    }
     c->pending_op.shutdown.data = c;
     if (uv_shutdown(&c->pending_op.shutdown, (uv_stream_t *)&c->tcp, on_shutdown) != 0)
         ifd_conn_close(c, NULL);
@@ -55,7 +61,15 @@ static void on_written(uv_write_t *req, int status)
  * gone. At most one write is open, so a client that does not read costs one answer. */
 static void send_bytes(struct ifd_conn *c, const char *bytes, size_t n)
 {
-    uv_buf_t buf = uv_buf_init((char *)bytes, (unsigned)n);
+    if (c->tls) {
+        if (!ifd_tls_write(c->tls, bytes, n)) {
+            ifd_outcome_fault(c);
+            ifd_conn_close(c, NULL);
+            return;
+        }
+        n = ifd_tls_pending(c->tls, &bytes);
+    }
+    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)bytes, (unsigned)n);
     int sent = uv_try_write((uv_stream_t *)&c->tcp, &buf, 1);
     if (sent == UV_EAGAIN)
         sent = 0;
@@ -63,10 +77,13 @@ static void send_bytes(struct ifd_conn *c, const char *bytes, size_t n)
         ifd_conn_close(c, NULL);
         return;
     }
+    ifd_buf_reset(&c->out);
+    if ((size_t)sent < n)
+        ifd_buf_add(&c->out, bytes + sent, n - (size_t)sent);
+    if (c->tls)
+        ifd_tls_sent(c->tls);
     if ((size_t)sent == n)
         return;
-    ifd_buf_reset(&c->out);
-    ifd_buf_add(&c->out, bytes + sent, n - (size_t)sent);
     buf = uv_buf_init(c->out.data, (unsigned)c->out.size);
     c->pending_op.write.data = c;
     if (c->out.failed ||

@@ -11,6 +11,7 @@
 #include "server/io.h"
 #include "server/metrics_page.h"
 #include "server/metrics_text.h"
+#include "server/openapi.h"
 #include "server/protocol_pages.h"
 #include "server/ui_page.h"
 
@@ -140,6 +141,7 @@ static const struct ifd_route routes[] = {
      .page = ifd_metrics_page,
      .media_type = IFD_METRICS_MEDIA_TYPE},
     {.path = "/info", .allow = READ, .page = info},
+    {.path = "/openapi.json", .allow = READ, .page = ifd_openapi_page},
     {.path = "/admin/models", .allow = READ, .page = ifd_admin_models_page, .needs_key = true},
     {.path = "/admin/models/load", .allow = "POST", .admin = ifd_admin_load, .needs_key = true},
     {.path = "/admin/models/shadow", .allow = "POST", .admin = ifd_admin_shadow, .needs_key = true},
@@ -201,7 +203,13 @@ static const struct ifd_route routes[] = {
 };
 #define ROUTES (sizeof(routes) / sizeof(routes[0]))
 
-static bool is_there(const struct ifd_server *s, const struct ifd_route *route)
+const struct ifd_route *ifd_routes(size_t *count)
+{
+    *count = ROUTES;
+    return routes;
+}
+
+bool ifd_route_is_there(const struct ifd_server *s, const struct ifd_route *route)
 {
     const bool shown = !route->file || route->page || s->config.ui;
     return shown && (!route->needs_key || ifd_access_has_admin(s));
@@ -211,7 +219,7 @@ static int index_page(struct ifd_io *io, struct ifd_buf *body)
 {
     ifd_buf_printf(body, "{\"name\":\"inferd\",\"version\":\"%s\",\"routes\":[", INFERD_VERSION);
     for (size_t i = 0; i < ROUTES; i++)
-        if (is_there(io->server, &routes[i]))
+        if (ifd_route_is_there(io->server, &routes[i]))
             ifd_buf_printf(body, "%s{\"path\":\"%s\",\"methods\":\"%s\"}", i ? "," : "",
                            routes[i].path, routes[i].allow);
     ifd_buf_add_str(body, "]}\n");
@@ -272,7 +280,7 @@ static inferd_status check(struct ifd_request *r, inferd_error *err)
         if (ifd_route_matches(routes[i].path, ifd_http_target(h) + h->path_offset, h->path_size,
                               &model, &version) ||
             (h->path_size == 0 && strcmp(routes[i].path, "/") == 0))
-            route = is_there(r->io->server, &routes[i]) ? &routes[i] : NULL;
+            route = ifd_route_is_there(r->io->server, &routes[i]) ? &routes[i] : NULL;
     r->route = route; /* also when the method is wrong: metrics name it */
     if (!method_is_known(h->method))
         return ifd_fail(err, INFERD_NOT_IMPLEMENTED, "the method %s is not known", h->method);

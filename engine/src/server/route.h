@@ -25,6 +25,10 @@ struct ifd_route {
     bool needs_key; /* only there with --admin-key-file, and for who has one of its keys */
 };
 
+/* The table; and whether this server has that route. */
+const struct ifd_route *ifd_routes(size_t *count);
+bool ifd_route_is_there(const struct ifd_server *s, const struct ifd_route *route);
+
 /* A part of a path, not decoded; `at` NULL: the route has none. */
 struct ifd_route_part {
     const char *at;

@@ -19,6 +19,7 @@
 #include "server/metrics_page.h"
 #include "server/process_stats.h"
 #include "server/server_state.h"
+#include "server/tls.h"
 
 /* Descriptors that are not connections: loops, listeners, standard streams, model files. */
 #define FILES_SPARE 128u
@@ -110,6 +111,7 @@ static void on_hangup(uv_signal_t *handle, int signum)
     inferd_error err;
     (void)signum;
     ifd_access_reread(s);
+    ifd_tls_reread(s);
     if (ifd_models_reload(&s->models, &err))
         ifd_log(IFD_LOG_WARN, "SIGHUP: the model is not loaded again",
                 IFD_STR("message", err.message));
@@ -122,6 +124,11 @@ static void on_watch(uv_timer_t *timer)
     const bool admin = ifd_watch_changed(&s->watched_admin_keys);
     if (api || admin)
         ifd_access_reread(s);
+    bool tls = false;
+    for (unsigned i = 0; i < 3; i++)
+        tls = ifd_watch_changed(&s->watched_tls[i]) || tls;
+    if (tls)
+        ifd_tls_reread(s);
 }
 
 void ifd_server_on_notify(struct ifd_server *s)
@@ -181,8 +188,8 @@ static inferd_status open_loops(struct ifd_server *s, inferd_error *err)
             return status;
     }
     const bool v6 = strchr(s->config.host, ':') != NULL;
-    snprintf(s->url, sizeof(s->url), "http://%s%s%s:%u", v6 ? "[" : "", s->config.host,
-             v6 ? "]" : "", port);
+    snprintf(s->url, sizeof(s->url), "%s://%s%s%s:%u", s->config.tls_cert ? "https" : "http",
+             v6 ? "[" : "", s->config.host, v6 ? "]" : "", port);
     uv_loop_t *loop = &s->ios[0].loop;
     int rc;
     if ((rc = uv_timer_init(loop, &s->drain)) || (rc = uv_signal_init(loop, &s->sigterm)) ||
@@ -196,7 +203,10 @@ static inferd_status open_loops(struct ifd_server *s, inferd_error *err)
     s->watching.data = s;
     ifd_watch_init(&s->watched_api_keys, s->config.api_key_file);
     ifd_watch_init(&s->watched_admin_keys, s->config.admin_key_file);
-    if (s->config.api_key_file || s->config.admin_key_file)
+    ifd_watch_init(&s->watched_tls[0], s->config.tls_cert);
+    ifd_watch_init(&s->watched_tls[1], s->config.tls_key);
+    ifd_watch_init(&s->watched_tls[2], s->config.tls_client_ca);
+    if (s->config.api_key_file || s->config.admin_key_file || s->config.tls_cert)
         uv_timer_start(&s->watching, on_watch, IFD_WATCH_PERIOD_MS, IFD_WATCH_PERIOD_MS);
     s->drain.data = s->sigterm.data = s->sigint.data = s->sighup.data = s;
     return INFERD_OK;
@@ -341,6 +351,8 @@ inferd_status ifd_server_run(const struct ifd_server_config *config, inferd_erro
     if (!status)
         status = ifd_traces_init(&s->traces, config->otlp_endpoint, config->otlp_service, err);
     if (!status)
+        status = ifd_tls_open(s, err);
+    if (!status)
         status = open_loops(s, err);
     if (!status)
         status = ifd_sched_create(&options, &s->sched, err);
@@ -355,6 +367,7 @@ inferd_status ifd_server_run(const struct ifd_server_config *config, inferd_erro
     ifd_models_fini(&s->models);
     ifd_traces_fini(&s->traces);
     ifd_access_fini(s);
+    ifd_tls_fini(s);
     ifd_free(s->ios);
     ifd_load_signal_fini(&s->load);
     pthread_mutex_destroy(&s->lock);

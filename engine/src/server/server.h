@@ -72,6 +72,9 @@ struct ifd_server_config {
     uint32_t drain_timeout_ms;   /* 1..86400000: then, for what is in flight */
 
     const char *api_key_file;   /* who may use the other routes; NULL = everybody */
+    const char *tls_cert;       /* PEM, the server's certificate first; NULL = no TLS */
+    const char *tls_key;        /* PEM, with tls_cert */
+    const char *tls_client_ca;  /* PEM: clients need a certificate of these; NULL = none */
     const char *cors_origin;    /* whose pages may ask from a browser; "*": all; NULL = none */
     const char *uds;            /* a Unix socket to listen on, too; NULL = none */
     uint32_t rate_limit;        /* 0..1000000 requests per second of one client; 0 = any number */

@@ -89,6 +89,9 @@ inferd_status ifd_server_config_check(const struct ifd_server_config *c, inferd_
     if (c->served_model_name && !is_name(c->served_model_name))
         return ifd_fail(err, INFERD_INVALID_ARGUMENT,
                         "--served-model-name must have 1 to 128 of A-Z a-z 0-9 . _ -");
+    if (!c->tls_cert != !c->tls_key || (c->tls_client_ca && !c->tls_cert))
+        return ifd_fail(err, INFERD_INVALID_ARGUMENT,
+                        "TLS needs --tls-cert and --tls-key; --tls-client-ca needs them, too");
     if (c->long_text >= IFD_TRUNCATIONS)
         return ifd_fail(err, INFERD_INVALID_ARGUMENT, "--long-text has no value %u", c->long_text);
     if (!c->host || !c->host[0])

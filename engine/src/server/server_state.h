@@ -62,6 +62,8 @@ struct ifd_server {
     struct ifd_traces traces; /* the same */
     pthread_mutex_t lock;
     struct ifd_keys admin_keys, api_keys; /* lock */
+    void *tls;                            /* lock: OpenSSL's SSL_CTX, or NULL; see tls.h */
+    _Atomic uint64_t tls_expiry;          /* of the certificate in use, Unix time; 0: none */
     struct ifd_rate *rate;                /* NULL: no limit; has its own lock */
 
     /* I/O thread 0 */
@@ -69,7 +71,7 @@ struct ifd_server {
     bool told_ready;
     uv_signal_t sigterm, sigint, sighup;
     uv_timer_t drain, watching;
-    struct ifd_watch watched_api_keys, watched_admin_keys;
+    struct ifd_watch watched_api_keys, watched_admin_keys, watched_tls[3];
     inferd_status outcome;
 };
 
