@@ -132,9 +132,8 @@ class Images(unittest.TestCase):
         self.assertEqual(re.findall(r'"label":"(\w+)"', done.stdout), ["POSITIVE", "NEGATIVE"], done.stderr)
 
     def test_ray_does_what_kuberay_asks_of_it(self):
-        # No Ray Client: nothing here uses it, and it gives the head 30 s to be there, which a busy machine may not manage.
         start = ("ulimit -n 65536; ray start --head --block --dashboard-agent-listen-port=52365 --dashboard-host=0.0.0.0 --metrics-export-port=8080 "
-                 "--ray-client-server-port=0 --num-cpus=2 --object-store-memory=104857600")
+                 "--num-cpus=2 --object-store-memory=104857600")
         env = ("RAY_SERVE_ENABLE_HA_PROXY=1", "RAY_SERVE_THROUGHPUT_OPTIMIZED=1", "RAY_SERVE_HAPROXY_NBTHREAD=1", "RAY_worker_niceness=0")
         probes = {p: f"wget --tries 1 -T 5 -q -O- http://localhost:{p} | grep success" for p in ("52365/api/local_raylet_healthz", "8265/api/gcs_healthz", "8000/-/healthz")}
         for attempt in range(3):
