@@ -9,6 +9,8 @@ umask 022
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 root=$stage/root
+maintainer='inferd maintainers <inferd@users.noreply.github.com>'
+export LC_ALL=C
 from=platform/debian
 put() { install -D -m "$1" "$2" "$root/$3"; }
 
@@ -17,13 +19,14 @@ for file in models/sst2-minilm-l6/*; do put 644 "$file" "usr/share/inferd/$file"
 put 644 $from/inferd.service lib/systemd/system/inferd.service
 put 644 $from/inferd.sysusers usr/lib/sysusers.d/inferd.conf
 put 644 $from/inferd.env etc/inferd/inferd.env
-put 644 README.md usr/share/doc/inferd/README.md
-gzip -n -9 <CHANGELOG.md >"$stage/changelog.gz"
+for file in README.md CHANGELOG.md; do put 644 $file usr/share/doc/inferd/$file; done
+printf 'inferd (%s) unstable; urgency=medium\n\n  * What changed is in CHANGELOG.md beside this file.\n\n -- %s  %s\n' \
+  "$version" "$maintainer" "$(date --utc --date="@$epoch" '+%a, %d %b %Y %T +0000')" | gzip -n -9 >"$stage/changelog.gz"
 put 644 "$stage/changelog.gz" usr/share/doc/inferd/changelog.gz
 {
-  printf 'Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: inferd\n\nFiles: *\nCopyright: the authors of inferd\nLicense: Apache-2.0\n'
+  printf 'Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: inferd\n\nFiles: *\nCopyright: 2026 the authors of inferd\nLicense: Apache-2.0\n'
   printf ' On Debian systems the licence is in /usr/share/common-licenses/Apache-2.0.\n\n'
-  printf 'Files: usr/share/inferd/models/*\nCopyright: see usr/share/inferd/models/sst2-minilm-l6/NOTICE\nLicense: Apache-2.0\n'
+  printf 'Files: usr/share/inferd/models/*\nCopyright: 2026, see usr/share/inferd/models/sst2-minilm-l6/NOTICE\nLicense: Apache-2.0\n'
 } >"$stage/copyright"
 put 644 "$stage/copyright" usr/share/doc/inferd/copyright
 for page in docs/man/*.1 docs/man/*.5 docs/man/*.8; do
@@ -47,7 +50,7 @@ cat >"$root/DEBIAN/control" <<CONTROL
 Package: inferd
 Version: $version
 Architecture: $arch
-Maintainer: inferd maintainers <inferd@localhost>
+Maintainer: $maintainer
 Installed-Size: $(find "$root" -type f ! -path '*/DEBIAN/*' -printf '%s\n' | awk '{n += int(($1 + 1023) / 1024)} END {print n}')
 Depends: $depends, systemd | systemd-standalone-sysusers | opensysusers
 Section: net

@@ -331,6 +331,8 @@ class Bills(unittest.TestCase):
         purls = [p["externalRefs"][0]["referenceLocator"] for p in bill["packages"]]
         self.assertIn("pkg:deb/debian/libc6@1%3A2.36-9%2Bdeb12u14?arch=amd64&distro=debian-12", purls)
         self.assertIn("pkg:pypi/markupsafe@3.0.4", purls)
+        with self.assertRaisesRegex(ValueError, "no primaryPackagePurpose DATA"):
+            sbom.Component("model", "1", "pkg:generic/model@1", purpose="DATA")
         ids = [p["SPDXID"] for p in bill["packages"]]
         self.assertEqual(len(ids), len(set(ids)))
         self.assertEqual({r["relatedSpdxElement"] for r in bill["relationships"]}, set(ids))

@@ -50,16 +50,16 @@ class Push(unittest.TestCase):
         self.registry.terminate()
         self.registry.wait(timeout=60)
 
-    def layout(self, content: bytes) -> str:
-        """A layout of two architectures in dist/images/inferd; the digest of its index."""
+    def layout(self, content: bytes, name: str = "inferd") -> str:
+        """A layout of two architectures in dist/images; the digest of its index."""
         root, made = small_root(), oci.Layout()
         root.add("/content", Entry("file", 0o644, content))
         tar = layer.tar_bytes(root, EPOCH)
         packed = [oci.Layer("base", f"sha256:{layer.sha256(tar)}", layer.gzip_bytes(tar))]
         labels = {"org.opencontainers.image.revision": "a" * 40}
         both = [made.image(oci.Platform(arch, {"User": "65532"}, packed), sbom.timestamp(EPOCH), labels) for arch in ("amd64", "arm64")]
-        made.write(self.dir / "dist/images/inferd", made.index(both, labels), "1.2.3")
-        return oci.Reader(self.dir / "dist/images/inferd").top()[1]["digest"]
+        made.write(self.dir / "dist/images" / name, made.index(both, labels), "1.2.3")
+        return oci.Reader(self.dir / "dist/images" / name).top()[1]["digest"]
 
     def push(self) -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, str(ROOT / "scripts/platform"), "image-push"], capture_output=True, text=True, check=False,
@@ -81,6 +81,37 @@ class Push(unittest.TestCase):
         again = self.push()
         self.assertEqual(again.returncode, 0, again.stderr)
         self.assertIn("is there already", again.stdout)
+
+    def test_the_workflows_step_pushes_what_the_release_holds(self):
+        digests = {"inferd": self.digest, "inferd-ray": self.layout(b"ray", "inferd-ray")}
+        release = self.dir / "dist/release"
+        release.mkdir()
+        for name in digests:
+            (release / f"{name}-1.2.3.oci.tar").write_bytes(oci.archive(self.dir / "dist/images" / name, EPOCH))
+        shutil.rmtree(self.dir / "dist/images")
+        sums = subprocess.run("sha256sum -- *", shell=True, cwd=release, capture_output=True, text=True, check=True).stdout
+        (release / "SHA256SUMS").write_text(sums)
+        shutil.copy(ROOT / "scripts/ci-push.sh", self.dir / "scripts/ci-push.sh")
+        (self.dir / "Makefile").write_text(f"image-push:\n\t@{sys.executable} {ROOT}/scripts/platform image-push\n")
+        (self.dir / "bin").mkdir()
+        (self.dir / "bin/gcloud").write_text("#!/bin/sh\necho a-token\n")
+        (self.dir / "bin/gcloud").chmod(0o755)
+        env = {"PATH": f"{self.dir}/bin:{os.environ['PATH']}", "HOME": str(self.dir), "INFERD_ROOT": str(self.dir), "IMAGE_REPOSITORY": self.into,
+               "GITHUB_OUTPUT": str(self.dir / "output")}
+
+        def step() -> subprocess.CompletedProcess[str]:
+            return subprocess.run([str(self.dir / "scripts/ci-push.sh")], env=env, capture_output=True, text=True, check=False)
+
+        archive = release / "inferd-1.2.3.oci.tar"
+        whole = archive.read_bytes()
+        archive.write_bytes(whole[:-1] + b"x")
+        self.assertNotEqual(step().returncode, 0, "an archive that is not the release's was pushed")
+        archive.write_bytes(whole)
+        done = step()
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(dict(line.split("=", 1) for line in (self.dir / "output").read_text().splitlines()), digests)
+        for name, digest in digests.items():
+            self.assertEqual(self.crane("digest", f"{self.into}/{name}:1.2.3").strip(), digest)
 
     def test_another_image_does_not_take_the_tag(self):
         self.assertEqual(self.push().returncode, 0)

@@ -157,6 +157,14 @@ class Debian(unittest.TestCase):
         unit.write_text(re.sub(r"(?m)^(CapabilityBoundingSet|PrivateUsers|SystemCallFilter|ProtectSystem|NoNewPrivileges)=.*\n", "", text))
         self.assertGreater(exposure(), EXPOSURE)
 
+    def test_lintian_finds_no_error(self):
+        said = run("lintian", "--allow-root", "--fail-on", "error", self.deb)
+        self.assertNotIn("E: ", said)
+        run("dpkg-deb", "--raw-extract", self.deb, self.root / "raw")
+        (self.root / "raw/usr/share/doc/inferd/copyright").unlink()
+        run("dpkg-deb", "--build", self.root / "raw", self.root / "twin.deb")
+        self.assertIn("E: inferd: no-copyright-file", run("lintian", "--allow-root", "--fail-on", "error", self.root / "twin.deb", code=2))
+
     def test_the_arm64_package_is_one(self):
         debs = list((self.folder / "out").glob("*_arm64.deb"))
         self.assertEqual(len(debs), 1)

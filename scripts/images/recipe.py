@@ -175,7 +175,7 @@ def _copy(recipe: dict[str, Any], copy: dict[str, Any], inputs: Inputs, tree: Tr
         if weights.exists():
             name = posixpath.basename(copy["from"])
             digest = sbom_sha256(weights.read_bytes())
-            built.components.append(sbom.Component(name, inputs.version, f"pkg:generic/{name}@{digest[:12]}", digest, MODEL_LICENCE, "DATA"))
+            built.components.append(sbom.Component(name, inputs.version, f"pkg:generic/{name}@{digest[:12]}", digest, MODEL_LICENCE, "OTHER"))
     elif path.is_file():
         tree.add(copy["to"], Entry("file", copy.get("mode", 0o644), path.read_bytes(), source=copy["from"]))
     else:

@@ -13,6 +13,8 @@ import uuid
 from dataclasses import dataclass
 from urllib.parse import quote
 
+PURPOSES = ("APPLICATION", "FRAMEWORK", "LIBRARY", "CONTAINER", "OPERATING-SYSTEM", "DEVICE", "FIRMWARE", "SOURCE", "ARCHIVE", "FILE", "INSTALL", "OTHER")
+
 
 @dataclass(frozen=True)
 class Component:
@@ -21,7 +23,11 @@ class Component:
     purl: str
     sha256: str = ""  # of the package's file
     licence: str = "NOASSERTION"
-    purpose: str = "LIBRARY"
+    purpose: str = "LIBRARY"  # one of PURPOSES
+
+    def __post_init__(self) -> None:
+        if self.purpose not in PURPOSES:
+            raise ValueError(f"{self.name}: SPDX 2.3 knows no primaryPackagePurpose {self.purpose}; there are {', '.join(PURPOSES)}")
 
 
 def debian(name: str, version: str, arch: str, sha256: str) -> Component:
