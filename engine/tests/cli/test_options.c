@@ -71,6 +71,7 @@ static inferd_status parse(const char *const *args)
         argv_copy[n] = (char *)(uintptr_t)args[n];
         n++;
     }
+    ifd_options_fini(&o); /* of the last one */
     ifd_options_init(&o, table, ROWS);
     return ifd_options_parse(&o, n, argv_copy, lookup, &err);
 }
