@@ -100,7 +100,8 @@ class Claims:
                 if self.written.get(key) == now or o["metadata"].get("deletionTimestamp"):
                     continue
                 try:
-                    self.api.patch(o, {"status": status(o, verdict)}, "status")
+                    seen = {"observedGeneration": o["metadata"]["generation"]} if kind == "HelmRelease" else {}
+                    self.api.patch(o, {"status": {**status(o, verdict), **seen}}, "status")
                     self.written[key] = now
                 except ApiError as e:
                     if e.code != 404:
