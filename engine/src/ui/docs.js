@@ -13,8 +13,11 @@
     return n;
   }
 
+  // The answer's JSON; null when there is none. Throws "key" where one is needed.
   async function json(path) {
-    const answer = await fetch(path, {headers: {Accept: "application/json"}});
+    const key = $("key").value.trim();
+    const answer = await fetch(path, {headers: {Accept: "application/json", ...(key ? {Authorization: `Bearer ${key}`} : {})}});
+    if (answer.status === 401 || answer.status === 403) throw new Error("key");
     return answer.ok ? answer.json() : null;
   }
 
@@ -142,6 +145,8 @@
   async function start() {
     let theme = "";
     try { theme = localStorage.getItem("inferd-theme") || ""; } catch { /* a browser that keeps nothing */ }
+    $("key-form").hidden = true;
+    $("about").className = "hint";
     document.documentElement.dataset.theme = theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
     try {
       const doc = await json("openapi.json");
@@ -149,10 +154,17 @@
       const index = await json("./");
       if (!index) throw new Error("refused");
       showRoutes(index);
-    } catch {
+    } catch (e) {
       $("about").className = "note error";
+      if (e.message === "key") {
+        $("about").textContent = $("key").value ? "This key is not accepted." : "This server asks for an API key.";
+        $("key-form").hidden = false;
+        $("key").focus();
+        return;
+      }
       $("about").textContent = "The server cannot be reached, or does not answer here. Load the page again when it does.";
     }
   }
+  $("key-form").addEventListener("submit", (e) => { e.preventDefault(); start(); });
   start();
 })();

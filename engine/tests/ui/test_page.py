@@ -441,6 +441,29 @@ class Docs(Browser):
                      "curl -s -X POST", """{"inputs":["it'\\''s fine"]}"""):
             self.assertIn(part, told)
 
+    def test_with_a_key(self):
+        page = self.open("/docs")
+        sent = []
+
+        def guard(route):
+            sent.append(route.request.headers.get("authorization"))
+            if sent[-1] == "Bearer a-key-of-the-test":
+                route.fulfill(json=self.DOCUMENT)
+            else:
+                route.fulfill(status=401, json={})
+        page.route("**/openapi.json", guard)
+        page.reload()
+        page.wait_for_selector("#key-form:not([hidden])")
+        self.assertEqual(page.evaluate("document.activeElement.id"), "key")
+        page.keyboard.type("another")
+        page.keyboard.press("Enter")
+        self.until(page, "document.querySelector('#about').innerText === 'This key is not accepted.'")
+        page.get_by_label("API key").fill("a-key-of-the-test")
+        page.get_by_role("button", name="Show").click()
+        page.wait_for_selector(".operation")
+        self.assertTrue(page.locator("#key-form").is_hidden())
+        self.assertEqual(sent, [None, "Bearer another", "Bearer a-key-of-the-test"])
+
     def test_as_it_is(self):
         page = self.open("/docs")
         page.wait_for_selector(".operation")
