@@ -10,7 +10,7 @@ JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run test test-asan test-tsan test-clang test-arm64 lint format fuzz parity \
-        bench bench-kernels bench-pass bench-serving bench-ray model install wheel test-python test-ray \
+        bench bench-kernels bench-pass bench-serving bench-ray load model install wheel test-python test-ray \
         serve-ray faults-ray clean distclean
 
 help: ## List the verbs
@@ -92,7 +92,10 @@ faults-ray: build ## Kills, drains, upgrades under load on a local Ray; SCRIPT=a
 	@scripts/faults-ray.sh $(or $(filter faults autoscale,$(SCRIPT)),faults) $(ARGS)
 
 bench-ray: build ## k6's ramps and a saturation search: torch baseline (TORCH=1), Ray, HAProxy, C server
-	@scripts/bench-ray.sh $(ARGS)
+	@scripts/load.sh $(ARGS)
+
+load: build ## The same for both models, into k6/results with a page (TORCH=1; hours in full, ARGS="--stage 20s")
+	@scripts/load.sh --models distilbert default --out k6/results $(ARGS)
 
 model: ## Train the default model again (own venv; TRAIN=train.tsv, hours on two cores)
 	@models/recipe/run.sh

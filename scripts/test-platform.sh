@@ -72,8 +72,10 @@ group test_sops_real "SOPS against a stand-in of Cloud KMS, and age" sops age
 group test_terraform "Terraform's roots" terraform terraform-provider-google
 group test_real_plan "plans of the real provider" terraform terraform-provider-google
 group test_checkov "checkov's policies" checkov
+group test_k6 "k6's scenarios on servers with faults" k6
 group test_manifests "what Flux applies: builds, schemas, upstream's folders" kustomize kubeconform modules
 group test_policy "rules of the manifests" kustomize conftest
+group test_gateway "gateway, policies and routes in Envoy Gateway's translator" egctl kustomize
 group test_charts "charts with our values" helm kustomize kubeconform modules
 cluster
 for line in "${left[@]+"${left[@]}"}"; do echo "test-platform: NOT RUN: $line"; done

@@ -21,11 +21,13 @@ BIN = ROOT / "build" / "inferd"
 TORCH_PYTHON = ROOT / ".venv" / "ray-torch" / "bin" / "python"
 TICK = os.sysconf("SC_CLK_TCK")
 NAMES = {
-    "torch": "torch baseline, fixed padding, Ray's default proxy",
+    "torch-as-was": "torch, as the showcase pads",
+    "torch": "torch, padding mended",
     "ray-default": "inferd on Ray, default proxy",
     "ray-haproxy": "inferd on Ray, HAProxy",
     "ray-haproxy-batch": "the same with @serve.batch before the engine",
     "c": "inferd serve",
+    "c-vnni": "inferd serve, held to AVX-512 VNNI",
 }
 
 
@@ -41,11 +43,14 @@ class System:
         common = ["--model", str(self.model), "--port", str(self.port), "--threads", str(self.threads)]
         if self.name == "c":
             return [str(BIN), "serve", *common]
-        if self.name == "torch":
+        if self.name == "c-vnni":
+            return [str(BIN), "serve", *common, "--tier", "avx512vnni"]
+        if self.name.startswith("torch"):
             if not TORCH_PYTHON.exists():
-                raise SystemExit("bench-ray: the torch baseline is not installed; run make bench-ray TORCH=1, "
+                raise SystemExit("load: the torch baseline is not installed; run with TORCH=1, "
                                  "or leave it out: ARGS='--systems ray-default ray-haproxy c'")
-            return [str(TORCH_PYTHON), str(HERE / "torch_baseline.py"), *common]
+            return [str(TORCH_PYTHON), str(HERE / "torch_baseline.py"), *common,
+                    "--padding", "batch" if self.name == "torch" else "each"]
         proxy, _, batch = self.name.removeprefix("ray-").partition("-")
         return [sys.executable, str(HERE / "local.py"), "--proxy", proxy, "--batching", "serve" if batch else "engine",
                 *common]
@@ -62,7 +67,7 @@ class System:
                         return self
             time.sleep(0.2)
         self.__exit__()
-        raise SystemExit(f"bench-ray: {self.name} did not start:\n{self.text[-3000:]}")
+        raise SystemExit(f"load: {self.name} did not start:\n{self.text[-3000:]}")
 
     def __exit__(self, *exc: object) -> None:
         if self.process.poll() is None:
@@ -87,6 +92,6 @@ class System:
                 line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 stat = Path(f"/proc/{pid}/stat").read_text()
                 fields = stat[stat.rindex(")") + 2:].split()
-                kind = "server" if self.name == "c" else kind_of(line)
+                kind = "server" if self.name.startswith("c") else kind_of(line)
                 found[kind] = found.get(kind, 0.0) + (int(fields[11]) + int(fields[12])) / TICK
         return found

@@ -3,7 +3,9 @@
 
 Four deployments in a row - gateway, tokenizer, model, labels - and serve.batch of at most 16 requests or 10 ms
 in front of the model. One fault of the showcase is mended, as it would decide every figure: requests of a batch
-are padded to a common length before they are joined. A baseline and nothing more: no limits, no deadlines.
+are padded to a common length before they are joined. `--padding each` leaves the fault in: each request is padded
+by itself, and a batch whose requests differ in length cannot be joined and is lost. A baseline and nothing more:
+no limits, no deadlines.
 
     python torch_baseline.py --model DIR --port 8000
 """
@@ -31,21 +33,28 @@ class Tokenize:
 
 @serve.deployment(max_ongoing_requests=256, ray_actor_options={"num_cpus": 1})
 class Infer:
-    def __init__(self, model, threads):
+    def __init__(self, model, threads, padding):
         torch.set_num_threads(threads)
+        self.padding = padding
         self.model = AutoModelForSequenceClassification.from_pretrained(model).eval()
-        self.compute([[101, 102]])
+        self.compute([[[101, 102]]])
 
-    def compute(self, ids):
+    def padded(self, ids):
         longest = max(map(len, ids))
-        padded = torch.tensor([i + [0] * (longest - len(i)) for i in ids])
-        mask = torch.tensor([[1] * len(i) + [0] * (longest - len(i)) for i in ids])
+        return (torch.tensor([i + [0] * (longest - len(i)) for i in ids]),
+                torch.tensor([[1] * len(i) + [0] * (longest - len(i)) for i in ids]))
+
+    def compute(self, requests):
+        if self.padding == "batch":
+            requests = [[ids for request in requests for ids in request]]
+        parts = [self.padded(request) for request in requests]
+        padded, mask = (torch.cat(part) for part in zip(*parts))  # of different lengths: an error, for all of them
         with torch.inference_mode():
             return self.model(input_ids=padded, attention_mask=mask).logits.softmax(-1).tolist()
 
     @serve.batch(max_batch_size=16, batch_wait_timeout_s=0.01)
     async def __call__(self, requests):
-        scores = self.compute([ids for request in requests for ids in request])
+        scores = self.compute(requests)
         answers = []
         for request in requests:
             answers.append(scores[:len(request)])
@@ -78,6 +87,7 @@ def main():
     p.add_argument("--model", required=True)
     p.add_argument("--port", type=int, required=True)
     p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--padding", choices=("batch", "each"), default="batch")
     o = p.parse_args()
     import local
 
@@ -86,7 +96,7 @@ def main():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         serve.start(proxy_location="EveryNode", http_options={"host": "127.0.0.1", "port": o.port})
         model = os.path.abspath(o.model)
-        serve.run(Gateway.bind(Tokenize.bind(model), Infer.bind(model, o.threads), Label.bind()), name="baseline",
+        serve.run(Gateway.bind(Tokenize.bind(model), Infer.bind(model, o.threads, o.padding), Label.bind()), name="baseline",
                   route_prefix="/")
         ray.port = o.port
         ray.wait_running()

@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include "cli/bench_answer.h"
 #include "cli/bench_tally.h"
-#include "cli/http_get.h"
+#include "base/http_client.h"
 
 #define IFD_BENCH_RECEIVE_BYTES ((size_t)64 << 10)
 

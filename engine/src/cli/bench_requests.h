@@ -7,7 +7,7 @@
 #define IFD_CLI_BENCH_REQUESTS_H
 
 #include "base/buf.h"
-#include "cli/http_get.h"
+#include "base/http_client.h"
 #include "cli/records.h"
 
 #define IFD_BENCH_REQUESTS_BYTES ((size_t)64 << 20) /* fewer distinct requests rather than more */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "cli/command.h"
-#include "cli/http_get.h"
+#include "base/http_client.h"
 #include "cli/say.h"
 
 static const struct ifd_option options[] = {

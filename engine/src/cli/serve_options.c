@@ -103,6 +103,21 @@ const struct ifd_option ifd_serve_options[] = {
      .choices = "debug|info|warn|error",
      .help = "the least level that is written"},
     {.kind = IFD_OPTION_FLAG, .name = "access-log", .help = "one line per request"},
+    {.kind = IFD_OPTION_STRING,
+     .name = "otlp-endpoint",
+     .value = "URL",
+     .help =
+         "an OpenTelemetry collector, such as http://127.0.0.1:4318, that gets traces of requests "
+         "(OTLP/HTTP, JSON)"},
+    {.kind = IFD_OPTION_STRING,
+     .name = "otlp-service",
+     .value = "NAME",
+     .preset = "inferd",
+     .help = "service.name in the traces"},
+    COUNT(
+        "otlp-sample-percent", 0, 100,
+        "of the requests without a traceparent header, how many are traced; with one, its sampled "
+        "flag decides"),
     {.kind = IFD_OPTION_FLAG,
      .name = "print-config",
      .env = "",
@@ -141,6 +156,7 @@ static const struct {
     FIELD("max-queue-wait", max_queue_wait_ms),
     FIELD("drain-delay", drain_delay_ms),
     FIELD("drain-timeout", drain_timeout_ms),
+    FIELD("otlp-sample-percent", otlp_sample_percent),
 #undef FIELD
 };
 #define FIELDS (sizeof(fields) / sizeof(fields[0]))
@@ -169,4 +185,6 @@ void ifd_serve_config(const struct ifd_options *o, struct ifd_server_config *c)
     c->admin_key_file = ifd_options_text(o, "admin-key-file");
     c->load_at_full_priority = ifd_options_number(o, "load-priority") == 1; /* idle|normal */
     c->access_log = ifd_options_flag(o, "access-log");
+    c->otlp_endpoint = ifd_options_text(o, "otlp-endpoint");
+    c->otlp_service = ifd_options_text(o, "otlp-service");
 }

@@ -36,6 +36,7 @@ static uint64_t draw(struct ifd_ident_source *s)
 
 void ifd_ident_source_init(struct ifd_ident_source *s)
 {
+    s->sample_percent = 0;
     if (getrandom(s->state, sizeof(s->state), GRND_NONBLOCK) == (ssize_t)sizeof(s->state))
         return;
     /* early in a boot: the clock and our place in memory still tell two servers apart */
@@ -46,7 +47,8 @@ void ifd_ident_source_init(struct ifd_ident_source *s)
 
 void ifd_ident_clear(struct ifd_ident *i)
 {
-    i->id[0] = i->trace[0] = '\0';
+    i->id[0] = i->trace[0] = i->parent[0] = '\0';
+    i->sampled = false;
 }
 
 static bool is_safe(char c)
@@ -76,7 +78,7 @@ static bool is_hex(const char *s, size_t n, bool *zero)
     return true;
 }
 
-bool ifd_ident_parse_traceparent(const char *value, char trace[IFD_TRACE_ID_SIZE + 1])
+bool ifd_ident_parse_traceparent(const char *value, struct ifd_ident *i)
 {
     /* version-trace-parent-flags: 2, 32, 16 and 2 digits */
     bool zero = false;
@@ -89,22 +91,12 @@ bool ifd_ident_parse_traceparent(const char *value, char trace[IFD_TRACE_ID_SIZE
         return false;
     if (value[55] != '\0' && (first_version || value[55] != '-'))
         return false;
-    memcpy(trace, value + 3, IFD_TRACE_ID_SIZE);
-    trace[IFD_TRACE_ID_SIZE] = '\0';
+    memcpy(i->trace, value + 3, IFD_TRACE_ID_SIZE);
+    memcpy(i->parent, value + 36, IFD_SPAN_ID_SIZE);
+    i->trace[IFD_TRACE_ID_SIZE] = i->parent[IFD_SPAN_ID_SIZE] = '\0';
+    /* the lowest bit of the flags: an odd last digit, of 0-9 or a-f */
+    i->sampled = strchr("13579bdf", value[54]) != NULL;
     return true;
-}
-
-void ifd_ident_take(struct ifd_ident *i, const struct ifd_http *http, struct ifd_ident_source *s)
-{
-    const char *id = ifd_http_header(http, "x-request-id");
-    const char *parent = ifd_http_header(http, "traceparent");
-    ifd_ident_clear(i);
-    if (id && ifd_ident_is_safe(id))
-        memcpy(i->id, id, strlen(id) + 1);
-    else
-        (void)ifd_ident_id(i, s);
-    if (parent)
-        (void)ifd_ident_parse_traceparent(parent, i->trace);
 }
 
 /* The low 32 bits as 8 hex digits: one nibble to a byte, then all bytes to letters at once. */
@@ -131,4 +123,35 @@ const char *ifd_ident_id(struct ifd_ident *i, struct ifd_ident_source *s)
     }
     i->id[32] = '\0';
     return i->id;
+}
+
+void ifd_ident_hex(struct ifd_ident_source *s, size_t bytes, char *out)
+{
+    char digits[16];
+    uint64_t bits;
+    do
+        bits = draw(s);
+    while (!(uint32_t)bits); /* whatever is kept of it has a digit that is not 0 */
+    add_hex(digits, (uint32_t)bits);
+    add_hex(digits + 8, (uint32_t)(bits >> 32));
+    memcpy(out, digits, 2 * bytes);
+    out[2 * bytes] = '\0';
+}
+
+void ifd_ident_take(struct ifd_ident *i, const struct ifd_http *http, struct ifd_ident_source *s)
+{
+    const char *id = ifd_http_header(http, "x-request-id");
+    const char *parent = ifd_http_header(http, "traceparent");
+    ifd_ident_clear(i);
+    if (id && ifd_ident_is_safe(id))
+        memcpy(i->id, id, strlen(id) + 1);
+    else
+        (void)ifd_ident_id(i, s);
+    if (parent && ifd_ident_parse_traceparent(parent, i))
+        return;
+    if (s->sample_percent > 0 && draw(s) % 100 < s->sample_percent) {
+        i->sampled = true;
+        ifd_ident_hex(s, 8, i->trace);
+        ifd_ident_hex(s, 8, i->trace + 16);
+    }
 }

@@ -268,6 +268,8 @@ inferd_status ifd_io_init(struct ifd_io *io, struct ifd_server *server, unsigned
     io->open_max = (c->max_connections + c->http_threads - 1) / c->http_threads;
     ifd_metrics_io_init(&io->metrics);
     ifd_ident_source_init(&io->ids);
+    if (server->traces.on)
+        io->ids.sample_percent = c->otlp_sample_percent;
     ifd_ring_init(&io->conns);
     ifd_ring_init(&io->evictable);
     ifd_wheel_init(&io->wheel, uv_now(&io->loop));

@@ -286,6 +286,16 @@ static void process_row(struct ifd_mtext *m, enum ifd_mtype type, const char *na
     ifd_mtext_f64(m, NULL, 0, value);
 }
 
+static void add_traces(struct ifd_mtext *m, const struct ifd_server *s)
+{
+    const struct ifd_traces *t = &s->traces;
+    ifd_mtext_family(m, COUNTER, "inferd_trace_spans_total",
+                     "Traced requests, by what became of their spans.");
+    ifd_mtext_u64(m, LABEL("result", "exported"), ifd_counter_get(&t->exported));
+    ifd_mtext_u64(m, LABEL("result", "dropped"), ifd_counter_get(&t->dropped));
+    ifd_mtext_u64(m, LABEL("result", "failed"), ifd_counter_get(&t->failed));
+}
+
 static void add_process(struct ifd_mtext *m, const struct ifd_server *s)
 {
     struct ifd_process_stats p;
@@ -308,6 +318,7 @@ int ifd_metrics_page(struct ifd_io *io, struct ifd_buf *body)
     add_inputs(&m, io->server);
     add_batches(&m, io->server);
     add_models(&m, io->server);
+    add_traces(&m, io->server);
     add_process(&m, io->server);
     return 200;
 }

@@ -5,6 +5,7 @@
 
 #include "server/access_log.h"
 #include "server/route.h"
+#include "server/traces.h"
 
 static void on_shutdown(uv_shutdown_t *req, int status)
 {
@@ -137,6 +138,7 @@ static void reply(struct ifd_conn *c, int status, const inferd_error *error)
             answered(c);
     }
     ifd_access_log(c, r, head.request_id, error);
+    ifd_traces_record(c, r);
     if (r && r->submitted)
         r->conn = NULL; /* a 504: the scheduler still has it */
     else if (r)

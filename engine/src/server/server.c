@@ -205,9 +205,13 @@ static inferd_status start_thread(pthread_t *thread, void *(*main)(void *), void
 static inferd_status run(struct ifd_server *s, inferd_error *err)
 {
     unsigned started = 1;
-    inferd_status status = ifd_models_start(&s->models, err);
-    if (status)
+    inferd_status status = ifd_traces_start(&s->traces, s->url, err);
+    if (!status)
+        status = ifd_models_start(&s->models, err);
+    if (status) {
+        ifd_traces_stop(&s->traces);
         return status;
+    }
     atomic_store(&s->ios_running, s->config.http_threads);
     while (!status && started < s->config.http_threads) {
         struct ifd_io *io = &s->ios[started];
@@ -227,6 +231,7 @@ static inferd_status run(struct ifd_server *s, inferd_error *err)
     for (unsigned i = 1; i < started; i++)
         pthread_join(s->ios[i].thread, NULL);
     ifd_models_stop(&s->models);
+    ifd_traces_stop(&s->traces);
     ifd_metrics_log_totals(s);
     return status;
 }
@@ -294,6 +299,8 @@ inferd_status ifd_server_run(const struct ifd_server_config *config, inferd_erro
     if (!status)
         status = ifd_admin_open(s, err);
     if (!status)
+        status = ifd_traces_init(&s->traces, config->otlp_endpoint, config->otlp_service, err);
+    if (!status)
         status = open_loops(s, err);
     if (!status)
         status = ifd_sched_create(&options, &s->sched, err);
@@ -306,6 +313,7 @@ inferd_status ifd_server_run(const struct ifd_server_config *config, inferd_erro
     for (unsigned i = 0; s->ios && i < s->config.http_threads; i++)
         ifd_io_fini(&s->ios[i]);
     ifd_models_fini(&s->models);
+    ifd_traces_fini(&s->traces);
     ifd_admin_keys_fini(&s->admin_keys);
     ifd_free(s->ios);
     ifd_load_signal_fini(&s->load);

@@ -69,7 +69,10 @@ struct ifd_server_config {
     const char *admin_key_file; /* who may use /admin; NULL = nobody, and there is no /admin */
     bool load_at_full_priority; /* models that are swapped in; false: at idle priority */
 
-    bool access_log; /* one line per request */
+    bool access_log;              /* one line per request */
+    const char *otlp_endpoint;    /* http:// URL of a collector of traces; NULL = no traces */
+    const char *otlp_service;     /* the service's name in them; NULL = "inferd" */
+    uint32_t otlp_sample_percent; /* 0..100, of the requests whose caller has not decided */
     bool banner; /* print "ready in 0.2 s: http://..." on stderr; default: if it is a terminal */
 };
 

@@ -35,6 +35,8 @@ void ifd_server_config_defaults(struct ifd_server_config *c)
         .max_queue_wait_ms = 1000,
         .drain_delay_ms = 0,
         .drain_timeout_ms = 20000,
+        .otlp_service = "inferd",
+        .otlp_sample_percent = 100,
         .banner = isatty(STDERR_FILENO) == 1,
     };
 }
@@ -68,6 +70,7 @@ inferd_status ifd_server_config_check(const struct ifd_server_config *c, inferd_
         {"--max-queue-wait (ms)", c->max_queue_wait_ms, 0, DAY_MS},
         {"--drain-delay (ms)", c->drain_delay_ms, 0, DAY_MS},
         {"--drain-timeout (ms)", c->drain_timeout_ms, 1, DAY_MS},
+        {"--otlp-sample-percent", c->otlp_sample_percent, 0, 100},
     };
     if (!c->model_dir || !c->model_dir[0])
         return ifd_fail(err, INFERD_INVALID_ARGUMENT, "--model is needed: a model directory");

@@ -20,6 +20,7 @@
 #include "server/admin_keys.h"
 #include "server/models.h"
 #include "server/server.h"
+#include "server/traces.h"
 
 struct ifd_io;
 
@@ -53,6 +54,7 @@ struct ifd_server {
     _Atomic uint64_t dropped; /* requests cut off */
 
     struct ifd_models models; /* has its own rules */
+    struct ifd_traces traces; /* the same */
     pthread_mutex_t lock;
     struct ifd_admin_keys admin_keys; /* lock */
 

@@ -13,9 +13,10 @@
     X(max_batch_size) X(batch_wait_us) X(max_queue) X(max_queue_tokens) X(max_inputs)      \
     X(max_body_bytes) X(max_header_bytes) X(max_headers) X(max_target_bytes)               \
     X(keepalive_timeout_ms) X(header_timeout_ms) X(body_timeout_ms) X(write_timeout_ms)    \
-    X(request_timeout_ms) X(max_queue_wait_ms) X(drain_delay_ms) X(drain_timeout_ms)
+    X(request_timeout_ms) X(max_queue_wait_ms) X(drain_delay_ms) X(drain_timeout_ms)        \
+    X(otlp_sample_percent)
 /* clang-format on */
-#define NUMBER_COUNT 23
+#define NUMBER_COUNT 24
 
 static inferd_error err;
 static struct ifd_options o;
@@ -63,6 +64,8 @@ static void defaults_are_the_servers(void **state)
     assert_null(got.tier);
     assert_string_equal(got.dtype, "auto");
     assert_int_equal(got.access_log, want.access_log);
+    assert_null(got.otlp_endpoint);
+    assert_string_equal(got.otlp_service, want.otlp_service);
     got.model_dir = "m";
     assert_ok(ifd_server_config_check(&got, &err), err);
 }

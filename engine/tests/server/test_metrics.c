@@ -68,14 +68,19 @@ static void traceparents(void **state)
         "00-" TRACE "-00f067aa0ba902bg-01",
     };
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-        char trace[IFD_TRACE_ID_SIZE + 1] = "";
-        assert_true(ifd_ident_parse_traceparent(good[i], trace));
-        assert_string_equal(trace, TRACE);
+        struct ifd_ident id;
+        ifd_ident_clear(&id);
+        assert_true(ifd_ident_parse_traceparent(good[i], &id));
+        assert_string_equal(id.trace, TRACE);
+        assert_string_equal(id.parent, PARENT);
+        assert_int_equal(id.sampled, good[i][54] == '1');
     }
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        char trace[IFD_TRACE_ID_SIZE + 1] = "kept";
-        assert_false(ifd_ident_parse_traceparent(bad[i], trace));
-        assert_string_equal(trace, "kept");
+        struct ifd_ident id = {.trace = "kept", .parent = "too"};
+        assert_false(ifd_ident_parse_traceparent(bad[i], &id));
+        assert_string_equal(id.trace, "kept");
+        assert_string_equal(id.parent, "too");
+        assert_false(id.sampled);
     }
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * http_get.h - one GET over plain HTTP within a time limit: enough for a health probe, no more. No
- * TLS, no redirects, no chunked bodies; the answer is cut at what the caller's buffer holds.
+ * http_client.h - one exchange over plain HTTP within a time limit: enough for a health probe and
+ * for handing traces to a collector, no more. No TLS, no redirects, no chunked bodies; a connection
+ * for each exchange; the answer is cut at what the caller's buffer holds. Blocks; thread-safe.
  */
-#ifndef IFD_CLI_HTTP_GET_H
-#define IFD_CLI_HTTP_GET_H
+#ifndef IFD_BASE_HTTP_CLIENT_H
+#define IFD_BASE_HTTP_CLIENT_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -35,5 +36,9 @@ IFD_MUST_CHECK inferd_status ifd_http_answer_parse(const char *bytes, size_t n,
  * no connection or no answer; INFERD_DEADLINE: too late. */
 IFD_MUST_CHECK inferd_status ifd_http_get(const struct ifd_url *url, uint64_t timeout_ms,
                                           struct ifd_http_answer *out, inferd_error *err);
+/* The same with POST and size bytes of `body`. */
+IFD_MUST_CHECK inferd_status ifd_http_post(const struct ifd_url *url, const char *media_type,
+                                           const void *body, size_t size, uint64_t timeout_ms,
+                                           struct ifd_http_answer *out, inferd_error *err);
 
 #endif

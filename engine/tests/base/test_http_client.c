@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "cli/http_get.h"
+#include "base/http_client.h"
 
 static inferd_error err;
 

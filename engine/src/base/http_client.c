@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/http_get.h"
+#include "base/http_client.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -208,24 +208,48 @@ static inferd_status receive(int fd, char *bytes, size_t size, size_t *got, uint
     return INFERD_OK;
 }
 
-inferd_status ifd_http_get(const struct ifd_url *u, uint64_t timeout_ms,
-                           struct ifd_http_answer *out, inferd_error *err)
+/* `head` is the request up to its body. */
+static inferd_status exchange(const struct ifd_url *u, const char *head, size_t head_size,
+                              const void *body, size_t size, uint64_t timeout_ms,
+                              struct ifd_http_answer *out, inferd_error *err)
 {
-    char request[1536], answer[ANSWER_BYTES];
-    uint64_t end_ns = ifd_clock_ns() + timeout_ms * 1000000u;
-    size_t got;
+    char answer[ANSWER_BYTES];
+    const uint64_t end_ns = ifd_clock_ns() + timeout_ms * 1000000u;
+    size_t got = 0;
     int fd = -1;
-    int n = snprintf(request, sizeof(request),
-                     "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: inferd-healthcheck\r\n"
-                     "Accept: */*\r\nConnection: close\r\n\r\n",
-                     u->path, u->authority);
-    IFD_ASSERT(n > 0 && (size_t)n < sizeof(request));
     inferd_status s = open_connection(u, end_ns, &fd, err);
     if (s)
         return s;
-    s = send_all(fd, request, (size_t)n, end_ns, err);
+    s = send_all(fd, head, head_size, end_ns, err);
+    if (!s)
+        s = send_all(fd, body, size, end_ns, err);
     if (!s)
         s = receive(fd, answer, sizeof(answer), &got, end_ns, err);
     close(fd);
     return s ? s : ifd_http_answer_parse(answer, got, out, err);
+}
+
+inferd_status ifd_http_get(const struct ifd_url *u, uint64_t timeout_ms,
+                           struct ifd_http_answer *out, inferd_error *err)
+{
+    char head[1536];
+    int n = snprintf(head, sizeof(head),
+                     "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: inferd-healthcheck\r\n"
+                     "Accept: */*\r\nConnection: close\r\n\r\n",
+                     u->path, u->authority);
+    IFD_ASSERT(n > 0 && (size_t)n < sizeof(head));
+    return exchange(u, head, (size_t)n, "", 0, timeout_ms, out, err);
+}
+
+inferd_status ifd_http_post(const struct ifd_url *u, const char *media_type, const void *body,
+                            size_t size, uint64_t timeout_ms, struct ifd_http_answer *out,
+                            inferd_error *err)
+{
+    char head[1792];
+    int n = snprintf(head, sizeof(head),
+                     "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: inferd\r\nContent-Type: %.64s\r\n"
+                     "Content-Length: %zu\r\nConnection: close\r\n\r\n",
+                     u->path, u->authority, media_type, size);
+    IFD_ASSERT(n > 0 && (size_t)n < sizeof(head));
+    return exchange(u, head, (size_t)n, body, size, timeout_ms, out, err);
 }
