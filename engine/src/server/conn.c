@@ -15,6 +15,7 @@
 #include "server/models.h"
 #include "server/reply.h"
 #include "server/route.h"
+#include "server/stream.h"
 #include "server/tls.h"
 #include "server/tokens.h"
 
@@ -70,6 +71,8 @@ void ifd_conn_close(struct ifd_conn *c, bool *cut)
     io->open--;
     ifd_counter_add(&io->metrics.closed, 1);
     if (c->request) {
+        ifd_stream_free(c->request->stream);
+        c->request->stream = NULL;
         c->request->conn = NULL;
         if (c->request->submitted)
             ifd_sched_cancel(&c->request->job); /* it comes back through take_completed */
@@ -129,6 +132,9 @@ static void on_head(struct ifd_conn *c)
     }
     if (r->route->codec && !r->preflight)
         begin_decode(r);
+    inferd_error err;
+    if (r->route->stream && !r->preflight && ifd_stream_open(r, &err))
+        r->error = err;
 }
 
 static void on_body(struct ifd_request *r)
@@ -136,6 +142,10 @@ static void on_body(struct ifd_request *r)
     inferd_error err;
     if (r->error.status || r->preflight)
         return;
+    if (r->route->stream) {
+        ifd_stream_body(r->conn);
+        return;
+    }
     if (r->route->admin)
         ifd_admin_body(r);
     if (!r->route->codec)
@@ -190,6 +200,10 @@ static void on_request(struct ifd_conn *c)
     if (!r->error.status && r->preflight) {
         ifd_buf_reset(&c->io->body);
         ifd_reply_send(c, 204);
+        return;
+    }
+    if (!r->error.status && r->route->stream) {
+        ifd_stream_end(c);
         return;
     }
     if (!r->error.status && r->route->admin) {
@@ -257,8 +271,12 @@ static size_t consume(struct ifd_conn *c, const char *bytes, size_t n)
 
 void ifd_conn_resume(struct ifd_conn *c)
 {
-    while (c->state <= IFD_CONN_BODY && c->stash.size > 0)
+    /* a stream was held between two events: its last one may need no more bytes */
+    bool held = c->state == IFD_CONN_BODY && c->request && c->request->stream;
+    while (c->state <= IFD_CONN_BODY && (c->stash.size > 0 || held)) {
+        held = false;
         ifd_buf_consume(&c->stash, consume(c, c->stash.data, c->stash.size));
+    }
     settle(c);
 }
 

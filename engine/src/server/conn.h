@@ -21,6 +21,7 @@ enum ifd_conn_state {
     IFD_CONN_HEAD,
     IFD_CONN_BODY,
     IFD_CONN_WAIT,
+    IFD_CONN_STREAM, /* /infer/stream: no more of the body for now */
     IFD_CONN_WRITE,  /* the client is slow to take an answer */
     IFD_CONN_LINGER, /* our side is shut; reading on, so that the answer is not lost to a reset */
     IFD_CONN_CLOSED,

@@ -43,6 +43,7 @@ static uint64_t timeout_ms(const struct ifd_conn *c)
         return config->body_timeout_ms;
     case IFD_CONN_WAIT:
         return left_ms(c);
+    case IFD_CONN_STREAM:
     case IFD_CONN_WRITE:
         return config->write_timeout_ms;
     default:
@@ -141,6 +142,10 @@ void ifd_conn_timeout(struct ifd_conn *c)
 {
     if (c->state == IFD_CONN_IDLE && has_input(c)) {
         ifd_conn_arm(c); /* it came in the nick of time: the loop reads it next */
+        return;
+    }
+    if (c->state == IFD_CONN_STREAM && !c->writing) {
+        ifd_conn_arm(c); /* lines are computed: each has a time-out of its own */
         return;
     }
     if (c->state == IFD_CONN_WAIT) {

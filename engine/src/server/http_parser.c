@@ -46,8 +46,14 @@ void ifd_http_reset(struct ifd_http *p)
     struct ifd_buf *head = p->head;
     memset(p, 0, sizeof(*p));
     p->limits = limits;
+    p->body_max = limits.body_bytes;
     p->head = head;
     ifd_buf_reset(head);
+}
+
+void ifd_http_allow_body(struct ifd_http *p, uint64_t bytes)
+{
+    p->body_max = bytes;
 }
 
 void ifd_http_init(struct ifd_http *p, const struct ifd_http_limits *limits, struct ifd_buf *head)
@@ -292,10 +298,10 @@ static inferd_status take_chunk_size(struct ifd_http *p, char c, inferd_error *e
             return bad(err, "a chunk size has more than 16 digits");
         /* 16 digits fit; the bound on the body keeps the sum from wrapping */
         p->left = p->left << 4 | (uint64_t)digit;
-        if (p->left > p->limits.body_bytes - p->body_seen)
+        if (p->left > p->body_max - p->body_seen)
             return ifd_fail(err, INFERD_BODY_TOO_LARGE,
                             "the body has more than --max-body-bytes %llu bytes",
-                            (unsigned long long)p->limits.body_bytes);
+                            (unsigned long long)p->body_max);
         return INFERD_OK;
     }
     if (p->chunk_digits == 0)

@@ -70,6 +70,7 @@ struct ifd_http {
     uint8_t method_size, version_at, chunk_digits;
     uint32_t lines, head_used, chunk_ext_used;
     size_t target_size, name_at, value_at, trailer_mark;
+    uint64_t body_max;        /* limits.body_bytes, unless this request may have more */
     uint64_t body_seen, left; /* bytes of the body so far; of the chunk or body still to come */
     inferd_status failed;
 };
@@ -84,6 +85,9 @@ void ifd_http_reset(struct ifd_http *p);
  * before the offending one and err is filled. */
 enum ifd_http_event ifd_http_next(struct ifd_http *p, const char *bytes, size_t n, size_t *used,
                                   inferd_error *err);
+
+/* After HEAD: how long the body may be, for this request alone. */
+void ifd_http_allow_body(struct ifd_http *p, uint64_t bytes);
 
 /* No byte of a request has come (an empty line before it does not count). */
 bool ifd_http_idle(const struct ifd_http *p);

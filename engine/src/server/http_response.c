@@ -86,9 +86,13 @@ void ifd_response_head(struct ifd_buf *out, const struct ifd_response *r)
     add_header(out, reason(r->status), "");
     if (r->status != 304 && r->status != 204) {
         add_header(out, "Content-Type: ", r->media_type);
-        ifd_buf_add_str(out, "Content-Length: ");
-        add_number(out, r->body_size);
-        ifd_buf_add(out, "\r\n", 2);
+        if (r->chunked) {
+            add_header(out, "Transfer-Encoding: ", "chunked");
+        } else {
+            ifd_buf_add_str(out, "Content-Length: ");
+            add_number(out, r->body_size);
+            ifd_buf_add(out, "\r\n", 2);
+        }
     }
     add_header(out, "Date: ", r->date);
     if (r->allow)

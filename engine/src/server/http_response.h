@@ -28,6 +28,8 @@ struct ifd_response {
     bool say_keep_alive; /* to an HTTP/1.0 client, which must be told */
     bool head_only;      /* the request was HEAD */
     size_t body_size;
+    bool chunked; /* the body comes in chunks, of which the caller takes care; body_size is nothing
+                   */
     const char *date; /* ifd_http_date's */
 };
 

@@ -28,7 +28,8 @@ inferd_status ifd_infer_tokenize(struct ifd_io *io, const inferd_model *model,
 static inferd_status find_timeout(const struct ifd_io *io, struct ifd_request *r, inferd_error *err)
 {
     const uint32_t most = io->server->config.request_timeout_ms;
-    const char *header = ifd_http_header(&r->http, "x-request-timeout-ms");
+    const struct ifd_request *said_by = r->parent ? r->parent : r;
+    const char *header = ifd_http_header(&said_by->http, "x-request-timeout-ms");
     uint32_t ms = r->decode.options.timeout_ms, said = 0;
     if (header && !ifd_codec_timeout(header, strlen(header), &said))
         return ifd_fail(err, INFERD_INVALID_REQUEST,

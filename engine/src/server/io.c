@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "server/conn.h"
 #include "server/models.h"
+#include "server/stream.h"
 #include "server/tls.h"
 
 #define BACKLOG 4096
@@ -64,7 +65,9 @@ static void take_completed(struct ifd_io *io)
         list = r->next;
         r->submitted = false;
         io->outstanding--;
-        if (r->conn)
+        if (r->parent)
+            ifd_stream_child_done(r);
+        else if (r->conn)
             ifd_conn_job_done(r->conn);
         else
             ifd_io_release_request(io, r);

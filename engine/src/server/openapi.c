@@ -52,7 +52,9 @@ static bool is_text(const struct ifd_route *route)
 static void add_answers(struct ifd_buf *body, const struct ifd_route *route,
                         const struct ifd_operation *op)
 {
-    const char *type = is_text(route) ? "text/plain" : "application/json";
+    const char *type = route->stream    ? "application/x-ndjson"
+                       : is_text(route) ? "text/plain"
+                                        : "application/json";
     ifd_buf_add_str(body, ",\"responses\":{\"200\":{\"description\":\"As asked\",\"content\":{");
     add_reference(body, type, op->answer);
     if (route->codec && route->codec->takes_binary)
@@ -93,7 +95,7 @@ static void add_operation(struct ifd_buf *body, const struct ifd_route *route,
         ifd_buf_add_str(body, ",\"security\":[{\"adminKey\":[]}]");
     if (op->body) {
         ifd_buf_add_str(body, ",\"requestBody\":{\"required\":true,\"content\":{");
-        add_reference(body, "application/json", op->body);
+        add_reference(body, route->stream ? "application/x-ndjson" : "application/json", op->body);
         ifd_buf_add_str(body, "}}");
     }
     add_answers(body, route, op);

@@ -8,6 +8,8 @@
 const struct ifd_operation ifd_operations[] = {
     /* path, tag, summary, schemas of the body, the answer and errors */
     {"/infer", "native", "Classify texts", "InferRequest", "InferAnswer", "Error"},
+    {"/infer/stream", "native", "Classify line by line: a request a line, an answer a line", "Text",
+     "Text", "Error"},
     {"/healthz", "probes", "Does the process serve?", NULL, "Status", "Error"},
     {"/livez", "probes", "Does the process serve?", NULL, "Status", "Error"},
     {"/readyz", "probes", "Is the model ready, and no drain under way?", NULL, "Status", "Error"},

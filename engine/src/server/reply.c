@@ -5,6 +5,7 @@
 
 #include "server/access_log.h"
 #include "server/route.h"
+#include "server/stream.h"
 #include "server/tls.h"
 #include "server/traces.h"
 
@@ -53,7 +54,10 @@ static void on_written(uv_write_t *req, int status)
         return;
     }
     ifd_buf_reset(&c->out);
-    answered(c);
+    if (c->request && c->request->stream)
+        ifd_stream_written(c);
+    else
+        answered(c);
     ifd_conn_resume(c);
 }
 
@@ -182,6 +186,46 @@ static void reply(struct ifd_conn *c, int status, const inferd_error *error)
         ifd_io_release_request(io, r);
 }
 
+/* --- streams --- */
+
+void ifd_reply_stream_head(struct ifd_conn *c)
+{
+    struct ifd_io *io = c->io;
+    const struct ifd_request *r = c->request;
+    const bool keep = r->http.keep_alive && !c->close_after && io->phase < IFD_DRAINING;
+    const struct ifd_response head = {.status = 200,
+                                      .media_type = IFD_STREAM_MEDIA_TYPE,
+                                      .cors_origin = cors_origin(io, r),
+                                      .request_id = request_id(c),
+                                      .keep_alive = keep,
+                                      .chunked = true,
+                                      .date = ifd_io_date(io)};
+    c->close_after = !keep;
+    ifd_buf_reset(&io->out);
+    ifd_response_head(&io->out, &head);
+    if (io->out.failed) {
+        ifd_outcome_fault(c);
+        ifd_conn_close(c, NULL);
+        return;
+    }
+    send_bytes(c, io->out.data, io->out.size);
+}
+
+void ifd_reply_stream_bytes(struct ifd_conn *c, const char *bytes, size_t n)
+{
+    send_bytes(c, bytes, n);
+}
+
+void ifd_reply_stream_over(struct ifd_conn *c)
+{
+    struct ifd_request *r = c->request;
+    ifd_stream_free(r->stream);
+    r->stream = NULL;
+    c->request = NULL;
+    ifd_io_release_request(c->io, r);
+    answered(c);
+}
+
 void ifd_reply_send(struct ifd_conn *c, int status)
 {
     reply(c, status, NULL);
@@ -199,6 +243,10 @@ void ifd_reply_error(struct ifd_conn *c, const inferd_error *error)
 {
     if (!c->request)
         ifd_ident_clear(&c->io->stranger);
+    if (c->request && c->request->stream_begun) {
+        ifd_conn_close(c, NULL); /* a 200 is out: that its last chunk is missing tells the client */
+        return;
+    }
     ifd_error_encoder *encode = encoder_of(c->request);
     ifd_buf_reset(&c->io->body);
     if (encode)

@@ -64,6 +64,9 @@ struct ifd_request *ifd_request_take(struct ifd_request_pool *pool,
     r->begun = false;
     ifd_ident_clear(&r->ident);
     r->mirror = NULL;
+    r->stream = NULL;
+    r->stream_begun = false;
+    r->parent = NULL;
     ifd_buf_reset(&r->admin_body);
     return r;
 }

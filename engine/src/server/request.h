@@ -21,6 +21,7 @@ struct ifd_conn;
 struct ifd_io;
 struct ifd_mirror;
 struct ifd_route;
+struct ifd_stream;
 
 struct ifd_request {
     struct ifd_job job; /* first: `done` casts back */
@@ -45,8 +46,11 @@ struct ifd_request {
     uint64_t parsed_ns;     /* the body is decoded */
     bool begun;             /* outcome.h counts it as in flight */
     struct ifd_ident ident;
-    struct ifd_buf admin_body; /* of an admin route; see admin.h */
-    struct ifd_mirror *mirror; /* chosen for the shadow; see shadow.h */
+    struct ifd_buf admin_body;  /* of an admin route; see admin.h */
+    struct ifd_stream *stream;  /* of /infer/stream; see stream.h */
+    bool stream_begun;          /* the head of its answer is out */
+    struct ifd_request *parent; /* of a line of a stream */
+    struct ifd_mirror *mirror;  /* chosen for the shadow; see shadow.h */
 
     struct ifd_encoding encoding;
     uint8_t truncation; /* enum ifd_truncation in force */

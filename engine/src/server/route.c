@@ -133,6 +133,7 @@ static int index_page(struct ifd_io *io, struct ifd_buf *body);
 #define VERSION "/v2/models/{model}/versions/{version}"
 static const struct ifd_route routes[] = {
     {.path = "/infer", .allow = "POST", .codec = &ifd_codec_native},
+    {.path = "/infer/stream", .allow = "POST", .stream = true},
     {.path = "/healthz", .allow = READ, .page = alive, .open = true},
     {.path = "/livez", .allow = READ, .page = alive, .open = true},
     {.path = "/readyz", .allow = READ, .page = ready, .open = true},
@@ -226,11 +227,10 @@ static int index_page(struct ifd_io *io, struct ifd_buf *body)
     return 200;
 }
 
-/* application/json, with charset=utf-8 or no parameter. */
-static bool is_json(const char *value)
+/* That media type, with charset=utf-8 or no parameter. */
+static bool is_type(const char *value, const char *type)
 {
-    static const char type[] = "application/json";
-    size_t n = sizeof(type) - 1;
+    size_t n = strlen(type);
     if (strlen(value) < n || !ifd_http_same(value, n, type))
         return false;
     value += n;
@@ -244,6 +244,16 @@ static bool is_json(const char *value)
         value++;
     return ifd_http_same(value, strlen(value), "charset=utf-8") ||
            ifd_http_same(value, strlen(value), "charset=\"utf-8\"");
+}
+
+static bool is_json(const char *value)
+{
+    return is_type(value, "application/json");
+}
+
+static bool is_ndjson(const char *value)
+{
+    return is_type(value, "application/x-ndjson") || is_type(value, "application/jsonl");
 }
 
 /* A part that the route has is `name`. */
@@ -321,7 +331,11 @@ static inferd_status check(struct ifd_request *r, inferd_error *err)
      * its own; and the protocol's clients give a JSON body no type */
     const bool binary = route->codec && route->codec->takes_binary &&
                         (!type || ifd_http_header(h, "inference-header-content-length"));
-    if (!binary && (!type || !is_json(type)))
+    if (route->stream && (!type || !is_ndjson(type)))
+        return ifd_fail(err, INFERD_UNSUPPORTED_MEDIA_TYPE,
+                        "%s takes Content-Type: application/x-ndjson (or application/jsonl)",
+                        route->path);
+    if (!route->stream && !binary && (!type || !is_json(type)))
         return ifd_fail(err, INFERD_UNSUPPORTED_MEDIA_TYPE,
                         "%s takes Content-Type: application/json (charset utf-8)", route->path);
     const char *coding = ifd_http_header(h, "content-encoding");

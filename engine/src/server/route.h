@@ -21,6 +21,7 @@ struct ifd_route {
     const char *file;                  /* with --ui on: this file of ui/, also beside a `page` */
     /* POST: changes the server */
     inferd_status (*admin)(struct ifd_io *io, struct ifd_request *r, inferd_error *err);
+    bool stream;    /* POST: a request a line; see stream.h */
     bool open;      /* for everybody, whatever the keys: a probe */
     bool needs_key; /* only there with --admin-key-file, and for who has one of its keys */
 };

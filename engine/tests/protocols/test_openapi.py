@@ -80,6 +80,8 @@ def ask(case):
 def test_every_operation(api, mode):
     for result in api.get_all_operations():
         operation = result.ok()
+        if operation.path == "/infer/stream":  # lines, which it cannot make; tests/e2e/test_stream.py
+            continue
         if mode == GenerationMode.NEGATIVE and not operation.body:
             continue
 
