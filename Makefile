@@ -9,7 +9,7 @@ SCRIPT ?= overhead
 JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-asan test-tsan test-clang test-arm64 lint format fuzz parity \
+.PHONY: help setup build run test test-protocols test-asan test-tsan test-clang test-arm64 test-ui lint format fuzz parity \
         bench bench-kernels bench-pass bench-serving bench-ray model install wheel test-python test-python-asan \
         test-ray serve-ray faults-ray clean distclean
 
@@ -28,6 +28,9 @@ run: build ## Build and serve the bundled model on 127.0.0.1:8000 (ARGS="--port 
 
 test: ## Set up, build, and run the whole test suite
 	@scripts/test.sh
+
+test-ui: build ## The page at / in headless Chromium (INFERD_SHOTS=DIR keeps screenshots)
+	@scripts/test-ui.sh
 
 test-asan: ## All tests under the address and undefined-behaviour sanitizers
 	@scripts/setup.sh build test
@@ -88,6 +91,9 @@ test-python-asan: build ## The Python package under the address and undefined-be
 
 serve-ray: build ## Serve on a local Ray behind its HAProxy (ARGS="--port 8000 --proxy default")
 	@scripts/serve-ray.sh $(ARGS)
+
+test-protocols: build ## tritonclient, an OpenAPI validator and schemathesis against the server (own venv)
+	@scripts/test-protocols.sh $(ARGS)
 
 test-ray: build ## The Ray Serve application and the conformance suite on a local Ray (own venv, minutes)
 	@scripts/test-ray.sh $(ARGS)

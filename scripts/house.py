@@ -24,7 +24,8 @@ MAY_INCLUDE = {
     "sched": {"base", "text", "kernels", "model", "sched"},
     "codec": {"base", "codec"},
     "api": {"base", "text", "kernels", "model", "sched", "codec", "api"},
-    "server": {"base", "text", "kernels", "model", "sched", "codec", "server"},
+    "ui": {"ui"},
+    "server": {"base", "text", "kernels", "model", "sched", "codec", "ui", "server"},
     "cli": {"base", "text", "kernels", "model", "sched", "codec", "server", "cli"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([a-z]+)/')
@@ -32,7 +33,7 @@ HEAP = re.compile(r"(?<![\w.>])(malloc|calloc|realloc|free|aligned_alloc|posix_m
 BANNED = re.compile(r"(?<![\w.>])(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|atof|gets|alloca|assert)\s*\(")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 SIZE_MAX_LINES = 600
-LIBRARIES = {"libc.so.6", "libm.so.6", "libuv.so.1", "libutf8proc.so.2", "libcrypto.so.3", "ld-linux-x86-64.so.2",
+LIBRARIES = {"libc.so.6", "libm.so.6", "libuv.so.1", "libutf8proc.so.2", "libssl.so.3", "libcrypto.so.3", "ld-linux-x86-64.so.2",
              "ld-linux-aarch64.so.1"}
 
 

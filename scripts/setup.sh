@@ -6,13 +6,14 @@ set -euo pipefail
 
 declare -A group=(
   [build]="gcc libc6-dev cmake ninja-build pkg-config libuv1-dev libutf8proc-dev libssl-dev"
-  [test]="g++ libcmocka-dev python3 curl git binutils"
+  [test]="g++ libcmocka-dev python3 curl git binutils openssl"
   [lint]="clang-format-14 shellcheck python3"
   [fuzz]="clang-14 libclang-rt-14-dev llvm-14"
   [arm64]="gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
   [parity]="unicode-data"
   [python]="python3 python3-venv"
   [platform]="git make curl gnupg openssl openssh-client ca-certificates"
+  [browser]="python3 python3-venv chromium fonts-dejavu-core"
   [wheel]="python3-dev"
 )
 

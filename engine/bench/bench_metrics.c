@@ -52,7 +52,7 @@ static void count_request(struct ifd_metrics_io *m, struct ifd_ident_source *ids
     ifd_counter_add(&m->started, 1);
     ifd_counter_add(&m->in_flight, 1);
     const uint64_t parsed = ifd_clock_ns();
-    ifd_metrics_count_input(m, v->tokens, false);
+    ifd_metrics_count_input(m, v->tokens, false, false);
     ifd_metrics_count_result(m, v->label, v->confidence);
     for (unsigned s = 0; s < IFD_STAGES; s++)
         ifd_hist_add(&m->stages[s], v->stages[s]);

@@ -80,7 +80,10 @@ extern "C" {
     X(UNAUTHORIZED, 28, "unauthorized", "a key is needed", 401, 0)                                 \
     X(CONFLICT, 29, "conflict", "not possible in the present state", 409, 0)                       \
     X(MODEL_REFUSED, 30, "model_refused", "the model was refused; the present one serves on", 422, \
-      0)
+      0)                                                                                           \
+    X(TEXT_TOO_LONG, 31, "text_too_long", "a text has more tokens than the model takes", 422, 0)   \
+    X(RATE_LIMITED, 32, "rate_limited", "too many requests of this client", 429, 1)                \
+    X(FORBIDDEN, 33, "forbidden", "this key may not do that", 403, 0)
 
 typedef enum inferd_status {
 #define INFERD_STATUS_ENUM_(name, code, type, text, http, retry) INFERD_##name = code,

@@ -10,8 +10,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "codec/codec.h"
-#include "model/model.h"
 #include "model/options.h"
+#include "model/pooling.h"
 
 #define TEXT_BYTES_MAX ((size_t)1 << 30)    /* of one request, decoded */
 #define ANSWER_BYTES_MAX ((size_t)64 << 20) /* of 65,536 results with the longest label names */
@@ -25,16 +25,14 @@ struct inferd_request {
     struct ifd_buf answer;
     inferd_done_fn *done;
     void *arg;
-    uint32_t said_ms; /* the body's own time-out; 0 = it has none */
-    int32_t *ids;     /* [ids_capacity] */
-    size_t ids_capacity;
-    uint32_t *offsets;      /* [texts_capacity + 1] */
-    inferd_result *results; /* [texts_capacity] */
-    size_t texts_capacity;
-    bool keep_logits;
-    float *logits; /* [logits_capacity] */
+    struct ifd_encoding encoding;
+    uint64_t began_ns, parsed_ns, tokenized_ns; /* of the body, of submitting */
+    uint8_t truncation;                         /* enum ifd_truncation in force */
+    float *logits;                              /* [logits_capacity] */
     size_t logits_capacity;
-    uint64_t parse_ns, tokenize_ns, serialize_ns;
+    struct ifd_ranking ranking;
+    bool keep_logits, kept; /* from now on; of what is set */
+    uint64_t serialize_ns;
 };
 
 inferd_status inferd_request_open(inferd_batcher *batcher, inferd_request **out, inferd_error *err)
@@ -65,115 +63,66 @@ void inferd_request_close(inferd_request *r)
     ifd_decode_fini(&r->decode);
     ifd_buf_fini(&r->answer);
     ifd_tokenizer_scratch_free(r->scratch);
-    ifd_free(r->ids);
-    ifd_free(r->offsets);
-    ifd_free(r->results);
+    ifd_encoding_fini(&r->encoding);
+    ifd_ranking_fini(&r->ranking);
     ifd_free(r->logits);
     ifd_free(r);
 }
 
-static inferd_status no_memory(inferd_error *err, size_t texts)
+static inferd_text text_of_array(const void *texts, uint32_t i)
 {
-    return ifd_fail(err, INFERD_NO_MEMORY, "out of memory for a request of %zu texts", texts);
+    const inferd_text text = ((const inferd_text *)texts)[i];
+    return text.size > 0 ? text : (inferd_text){"", 0};
 }
 
-static void *grown(void *array, size_t count, size_t size)
+static inferd_text text_of_body(const void *texts, uint32_t i)
 {
-    size_t bytes;
-    return ifd_size_mul(count, size, &bytes) ? ifd_realloc(array, bytes) : NULL;
+    return ifd_texts_get(texts, i);
 }
 
-static inferd_status reserve_texts(inferd_request *r, size_t texts, inferd_error *err)
+static inferd_status reserve_logits(inferd_request *r, inferd_error *err)
 {
-    if (texts <= r->texts_capacity)
-        return INFERD_OK;
-    uint32_t *offsets = grown(r->offsets, texts + 1, sizeof(*offsets));
-    if (offsets)
-        r->offsets = offsets;
-    inferd_result *results = grown(r->results, texts, sizeof(*results));
-    if (results)
-        r->results = results;
-    if (!offsets || !results)
-        return no_memory(err, texts);
-    r->texts_capacity = texts;
-    return INFERD_OK;
-}
-
-static inferd_status reserve_ids(inferd_request *r, size_t ids, size_t texts, inferd_error *err)
-{
-    if (ids <= r->ids_capacity)
-        return INFERD_OK;
-    size_t capacity = r->ids_capacity ? r->ids_capacity : 512;
-    while (capacity < ids)
-        capacity += capacity / 2;
-    int32_t *now = grown(r->ids, capacity, sizeof(*now));
-    if (!now)
-        return no_memory(err, texts);
-    r->ids = now;
-    r->ids_capacity = capacity;
-    return INFERD_OK;
-}
-
-static inferd_status reserve_logits(inferd_request *r, size_t texts, inferd_error *err)
-{
-    size_t count;
+    const uint32_t labels = ifd_engine_labels(r->job.engine);
+    const size_t count = (size_t)r->encoding.sequences * labels;
     r->job.logits = NULL;
-    if (!r->keep_logits)
+    r->kept = r->keep_logits;
+    if (!r->kept && !ifd_codec_wants_logits(&ifd_codec_native, &r->decode) &&
+        !ifd_encoding_has_windows(&r->encoding))
         return INFERD_OK;
-    if (!ifd_size_mul(texts, ifd_engine_labels(r->job.engine), &count))
-        return no_memory(err, texts);
+    inferd_status st = ifd_ranking_reserve(&r->ranking, labels, err);
+    if (st)
+        return st;
     if (count > r->logits_capacity) {
-        float *now = grown(r->logits, count, sizeof(*now));
-        if (!now)
-            return no_memory(err, texts);
-        r->logits = now;
+        float *logits = ifd_alloc_array(count, sizeof(*logits));
+        if (!logits)
+            return ifd_fail(err, INFERD_NO_MEMORY, "out of memory for %zu logits", count);
+        ifd_free(r->logits);
+        r->logits = logits;
         r->logits_capacity = count;
     }
     r->job.logits = r->logits;
     return INFERD_OK;
 }
 
-/* A text of the caller's array, or of the decoded body when there is none. */
-static inferd_text text_at(const inferd_request *r, const inferd_text *texts, uint32_t i)
-{
-    if (!texts)
-        return ifd_texts_get(&r->decode.texts, i);
-    return texts[i].size > 0 ? texts[i] : (inferd_text){"", 0};
-}
-
-static inferd_status tokenize(inferd_request *r, const inferd_text *texts, uint32_t count,
+static inferd_status tokenize(inferd_request *r, ifd_text_at *at, const void *texts, uint32_t count,
                               inferd_error *err)
 {
     const inferd_model *model = ifd_engine_model(r->job.engine);
-    const uint32_t max_length = ifd_model_max_length(model);
-    const uint64_t began = ifd_clock_ns();
-    size_t total = 0;
+    const uint8_t said = r->decode.options.truncation;
+    r->truncation = said == IFD_TRUNCATION_UNSAID ? IFD_TRUNCATION_RIGHT : said;
+    const struct ifd_encoding_rules rules = {.tokenizer = ifd_model_tokenizer(model),
+                                             .max_length = ifd_model_max_length(model),
+                                             .sequences_max = r->batcher->max_inputs,
+                                             .truncation = r->truncation};
     r->job.texts = 0; /* not submittable until all is well */
-    r->serialize_ns = 0;
-    inferd_status st = reserve_texts(r, count, err);
+    inferd_status st = ifd_encoding_fill(&r->encoding, &rules, r->scratch, at, texts, count, err);
     if (!st)
-        st = reserve_logits(r, count, err);
-    for (uint32_t i = 0; i < count && !st; i++) {
-        const inferd_text text = text_at(r, texts, i);
-        size_t n = 0;
-        bool cut = false;
-        if ((st = reserve_ids(r, total + max_length, count, err)))
-            break;
-        st = ifd_tokenizer_encode(ifd_model_tokenizer(model), r->scratch, text.data, text.size,
-                                  max_length, r->ids + total, &n, &cut, err);
-        if (st)
-            return ifd_fail_prefix(err, "inputs[%u]", i);
-        r->offsets[i] = (uint32_t)total;
-        r->results[i].tokens = (uint32_t)n;
-        r->results[i].truncated = cut;
-        total += n;
-    }
-    if (st)
-        return st;
-    r->offsets[count] = (uint32_t)total;
-    r->job.texts = count;
-    r->tokenize_ns = ifd_clock_ns() - began;
-    return INFERD_OK;
+        st = reserve_logits(r, err);
+    if (!st)
+        r->job.texts = r->encoding.sequences;
+    r->tokenized_ns = ifd_clock_ns();
+    r->serialize_ns = 0;
+    return st;
 }
 
 inferd_status inferd_request_set_texts(inferd_request *r, const inferd_text *texts, size_t count,
@@ -191,9 +140,9 @@ inferd_status inferd_request_set_texts(inferd_request *r, const inferd_text *tex
     for (size_t i = 0; i < count; i++)
         if (texts[i].size > 0 && !texts[i].data)
             return ifd_fail(err, INFERD_INVALID_ARGUMENT, "text %zu is NULL", i);
-    r->said_ms = 0;
-    r->parse_ns = 0;
-    return tokenize(r, texts, (uint32_t)count, err);
+    ifd_decode_begin(&r->decode, &ifd_codec_native); /* what the last body asked for is gone */
+    r->began_ns = r->parsed_ns = ifd_clock_ns();
+    return tokenize(r, text_of_array, texts, (uint32_t)count, err);
 }
 
 inferd_status inferd_request_set_body(inferd_request *r, const char *body, size_t size,
@@ -204,7 +153,7 @@ inferd_status inferd_request_set_body(inferd_request *r, const char *body, size_
         err = &local;
     if (!r || (size > 0 && !body))
         return ifd_fail(err, INFERD_INVALID_ARGUMENT, "request and body must not be NULL");
-    const uint64_t began = ifd_clock_ns();
+    r->began_ns = ifd_clock_ns();
     ifd_decode_begin(&r->decode, &ifd_codec_native);
     inferd_status st = INFERD_OK;
     if (size > 0)
@@ -213,9 +162,8 @@ inferd_status inferd_request_set_body(inferd_request *r, const char *body, size_
         st = ifd_decode_finish(&r->decode, err);
     if (st)
         return st;
-    r->said_ms = r->decode.timeout_ms;
-    r->parse_ns = ifd_clock_ns() - began;
-    return tokenize(r, NULL, r->decode.texts.count, err);
+    r->parsed_ns = ifd_clock_ns();
+    return tokenize(r, text_of_body, &r->decode.texts, r->decode.texts.count, err);
 }
 
 void inferd_request_keep_logits(inferd_request *r, int keep)
@@ -226,6 +174,8 @@ void inferd_request_keep_logits(inferd_request *r, int keep)
 static void on_done(struct ifd_job *job)
 {
     inferd_request *r = (inferd_request *)job;
+    if (job->status == INFERD_OK && ifd_encoding_has_windows(&r->encoding))
+        ifd_model_pool(ifd_engine_model(job->engine), &r->encoding, r->truncation, r->logits);
     r->done(r->arg, job->status); /* the request is its submitter's again */
 }
 
@@ -240,13 +190,14 @@ inferd_status inferd_request_submit(inferd_request *r, uint32_t timeout_ms, infe
         return ifd_fail(err, INFERD_INVALID_ARGUMENT, "timeout_ms is %u; at most %u are allowed",
                         timeout_ms, TIMEOUT_MS_MAX);
     uint32_t ms = timeout_ms;
-    if (r->said_ms && (ms == 0 || r->said_ms < ms))
-        ms = r->said_ms;
+    const uint32_t said_ms = r->decode.options.timeout_ms;
+    if (said_ms && (ms == 0 || said_ms < ms))
+        ms = said_ms;
     r->done = done;
     r->arg = arg;
-    r->job.ids = r->ids;
-    r->job.offsets = r->offsets;
-    r->job.results = r->results;
+    r->job.ids = r->encoding.ids;
+    r->job.offsets = r->encoding.offsets;
+    r->job.results = r->encoding.results;
     r->job.deadline_ns = ms ? ifd_clock_ns() + ms * UINT64_C(1000000) : 0;
     r->job.done = on_done;
     return ifd_sched_submit(r->batcher->sched, &r->job, err);
@@ -265,8 +216,8 @@ uint32_t inferd_request_retry_ms(const inferd_request *r)
 
 const inferd_result *inferd_request_results(const inferd_request *r, size_t *count)
 {
-    *count = r->job.texts;
-    return r->results;
+    *count = r->encoding.texts;
+    return r->encoding.results;
 }
 
 static const char *label_name(const void *model, uint32_t label)
@@ -274,12 +225,47 @@ static const char *label_name(const void *model, uint32_t label)
     return inferd_model_label(model, label);
 }
 
+static void scores_of(const void *model, const float *logits, float *scores)
+{
+    inferd_scores(model, logits, scores);
+}
+
+void inferd_request_get_times(const inferd_request *r, inferd_request_times *out)
+{
+    const struct ifd_job *job = &r->job;
+    const uint64_t left_queue = job->started_ns ? job->started_ns : job->finished_ns;
+    const inferd_request_times full = {
+        .struct_size = out->struct_size,
+        .parse_ns = r->parsed_ns - r->began_ns,
+        .tokenize_ns = r->tokenized_ns - r->parsed_ns,
+        .queue_ns = left_queue - job->queued_ns,
+        .infer_ns = job->finished_ns - left_queue,
+        .serialize_ns = r->serialize_ns,
+    };
+    ifd_figures_copy(out, &full, sizeof(full));
+}
+
 const char *inferd_request_answer(inferd_request *r, size_t *size)
 {
-    const struct ifd_answer answer = {.label = label_name,
-                                      .model = ifd_engine_model(r->job.engine),
-                                      .results = r->results,
-                                      .count = r->job.texts};
+    const struct ifd_encoding *e = &r->encoding;
+    const struct ifd_job *job = &r->job;
+    inferd_request_times times = {.struct_size = sizeof(times)};
+    inferd_request_get_times(r, &times);
+    const struct ifd_answer answer = {
+        .label = label_name,
+        .scores = scores_of,
+        .model = ifd_engine_model(job->engine),
+        .request = &r->decode,
+        .results = e->results,
+        .logits = ifd_codec_wants_logits(&ifd_codec_native, &r->decode) ? r->logits : NULL,
+        .windows = ifd_encoding_has_windows(e) ? e->first : NULL,
+        .count = e->texts,
+        .labels = ifd_engine_labels(job->engine),
+        .ranking = &r->ranking,
+        .times = {.parse_ns = times.parse_ns,
+                  .tokenize_ns = times.tokenize_ns,
+                  .queue_ns = times.queue_ns,
+                  .infer_ns = times.infer_ns}};
     const uint64_t began = ifd_clock_ns();
     ifd_buf_reset(&r->answer);
     ifd_codec_native.encode(&answer, &r->answer);
@@ -292,20 +278,5 @@ const char *inferd_request_answer(inferd_request *r, size_t *size)
 
 const float *inferd_request_logits(const inferd_request *r)
 {
-    return r->job.logits;
-}
-
-void inferd_request_get_times(const inferd_request *r, inferd_request_times *out)
-{
-    const struct ifd_job *job = &r->job;
-    const uint64_t left_queue = job->started_ns ? job->started_ns : job->finished_ns;
-    const inferd_request_times full = {
-        .struct_size = out->struct_size,
-        .parse_ns = r->parse_ns,
-        .tokenize_ns = r->tokenize_ns,
-        .queue_ns = left_queue - job->queued_ns,
-        .infer_ns = job->finished_ns - left_queue,
-        .serialize_ns = r->serialize_ns,
-    };
-    ifd_figures_copy(out, &full, sizeof(full));
+    return r->kept ? r->job.logits : NULL;
 }

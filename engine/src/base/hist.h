@@ -54,6 +54,10 @@ static inline void ifd_counter_add(_Atomic uint64_t *counter, uint64_t n)
                           memory_order_relaxed);
 }
 
+static inline void ifd_counter_set(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, n, memory_order_relaxed);
+}
 static inline uint64_t ifd_counter_get(const _Atomic uint64_t *counter)
 {
     return atomic_load_explicit(counter, memory_order_relaxed);

@@ -19,7 +19,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define IFD_OPTIONS_MAX 48u
+#define IFD_OPTIONS_MAX 64u
 #define IFD_OPTIONS_ITEMS_MAX 16u
 
 enum ifd_option_kind {

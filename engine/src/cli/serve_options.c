@@ -35,6 +35,17 @@ const struct ifd_option ifd_serve_options[] = {
     IFD_MODEL_MAX_LENGTH_OPTION,
     IFD_MODEL_DTYPE_OPTION,
     IFD_MODEL_TIER_OPTION,
+    {.kind = IFD_OPTION_STRING,
+     .name = "served-model-name",
+     .value = "NAME",
+     .help = "what clients call the model; the last part of its directory's name by default"},
+    {.kind = IFD_OPTION_CHOICE,
+     .name = "long-text",
+     .value = "HOW",
+     .preset = "truncate",
+     .choices = "truncate|head_tail|window_mean|window_max",
+     .help = "what is done with a text of more than --max-length tokens, where its request does "
+             "not say"},
 
     SECTION("Listener"),
     {.kind = IFD_OPTION_STRING,
@@ -76,6 +87,46 @@ const struct ifd_option ifd_serve_options[] = {
          "no bound but the request's own time-out"),
     TIME("drain-delay", 0, "from SIGTERM, when /readyz says no, to the closing of the listener"),
     TIME("drain-timeout", 1, "then, for requests in flight"),
+
+    SECTION("For a person"),
+    {.kind = IFD_OPTION_CHOICE,
+     .name = "ui",
+     .value = "on|off",
+     .preset = "on",
+     .choices = "off|on",
+     .help = "the page at / for a browser, and /docs; off leaves / to its list of routes"},
+
+    SECTION("Trust"),
+    {.kind = IFD_OPTION_STRING,
+     .name = "api-key-file",
+     .value = "FILE",
+     .help = "a key per line; requests need one of them, probes do not"},
+    {.kind = IFD_OPTION_STRING,
+     .name = "tls-cert",
+     .value = "FILE",
+     .help = "certificate chain in PEM: the port speaks TLS 1.2 and 1.3; read again when it "
+             "changes, as the next two are"},
+    {.kind = IFD_OPTION_STRING,
+     .name = "tls-key",
+     .value = "FILE",
+     .help = "the certificate's private key in PEM"},
+    {.kind = IFD_OPTION_STRING,
+     .name = "tls-client-ca",
+     .value = "FILE",
+     .help = "authorities in PEM: clients need a certificate of one of them"},
+    COUNT("rate-limit", 0, 1000000,
+          "requests per second of one client (an API key, or an address); more are answered with "
+          "429. 0 means no limit"),
+    COUNT("rate-burst", 0, 1000000, "of them at once; 0 means as many as --rate-limit"),
+    {.kind = IFD_OPTION_STRING,
+     .name = "cors-origin",
+     .value = "ORIGIN",
+     .help = "whose pages may ask from a browser, as https://example.org, or * for all; none "
+             "without it"},
+    {.kind = IFD_OPTION_STRING,
+     .name = "uds",
+     .value = "PATH",
+     .help = "a Unix socket to listen on, too"},
 
     SECTION("Administration"),
     {.kind = IFD_OPTION_STRING,
@@ -141,6 +192,8 @@ static const struct {
     FIELD("max-queue-wait", max_queue_wait_ms),
     FIELD("drain-delay", drain_delay_ms),
     FIELD("drain-timeout", drain_timeout_ms),
+    FIELD("rate-limit", rate_limit),
+    FIELD("rate-burst", rate_burst),
 #undef FIELD
 };
 #define FIELDS (sizeof(fields) / sizeof(fields[0]))
@@ -158,15 +211,28 @@ void ifd_serve_prepare(struct ifd_options *o)
         ifd_options_preset(o, fields[i].option, *field_of(&c, i));
 }
 
+/* In the order of --long-text's choices. */
+static const uint8_t long_texts[] = {IFD_TRUNCATION_RIGHT, IFD_TRUNCATION_HEAD_TAIL,
+                                     IFD_TRUNCATION_WINDOW_MEAN, IFD_TRUNCATION_WINDOW_MAX};
+
 void ifd_serve_config(const struct ifd_options *o, struct ifd_server_config *c)
 {
     ifd_server_config_defaults(c);
     for (size_t i = 0; i < FIELDS; i++)
         *field_of(c, i) = (uint32_t)ifd_options_number(o, fields[i].option);
+    c->long_text = long_texts[ifd_options_number(o, "long-text")];
+    c->served_model_name = ifd_options_text(o, "served-model-name");
     c->dtype = ifd_options_text(o, "dtype");
     c->tier = ifd_model_tier(o);
     c->host = ifd_options_text(o, "host");
+    c->api_key_file = ifd_options_text(o, "api-key-file");
+    c->tls_cert = ifd_options_text(o, "tls-cert");
+    c->tls_key = ifd_options_text(o, "tls-key");
+    c->tls_client_ca = ifd_options_text(o, "tls-client-ca");
+    c->cors_origin = ifd_options_text(o, "cors-origin");
+    c->uds = ifd_options_text(o, "uds");
     c->admin_key_file = ifd_options_text(o, "admin-key-file");
     c->load_at_full_priority = ifd_options_number(o, "load-priority") == 1; /* idle|normal */
+    c->ui = ifd_options_number(o, "ui") == 1;                               /* off|on */
     c->access_log = ifd_options_flag(o, "access-log");
 }

@@ -19,10 +19,23 @@ enum state {
     S_PARAMETERS,
     S_PARAMETER_KEY,
     S_TIMEOUT,
+    S_TOP_K,
+    S_RAW_SCORES,
+    S_DETAILS,
+    S_TRUNCATION,
     S_END,
     S_REFUSED
 };
-enum { SEEN_INPUTS = 1, SEEN_TEXT = 2, SEEN_PARAMETERS = 4, SEEN_TIMEOUT = 8 };
+enum {
+    SEEN_INPUTS = 1,
+    SEEN_TEXT = 2,
+    SEEN_PARAMETERS = 4,
+    SEEN_TIMEOUT = 8,
+    SEEN_TOP_K = 16,
+    SEEN_RAW_SCORES = 32,
+    SEEN_DETAILS = 64,
+    SEEN_TRUNCATION = 128,
+};
 #define SEEN_TEXTS (SEEN_INPUTS | SEEN_TEXT)
 
 /* The keys of a request and of its "parameters", and what comes after each. */
@@ -35,6 +48,10 @@ static const struct key {
     {"text", SEEN_TEXT, S_KEY, S_TEXT},
     {"parameters", SEEN_PARAMETERS, S_KEY, S_PARAMETERS},
     {"timeout_ms", SEEN_TIMEOUT, S_PARAMETER_KEY, S_TIMEOUT},
+    {"top_k", SEEN_TOP_K, S_PARAMETER_KEY, S_TOP_K},
+    {"raw_scores", SEEN_RAW_SCORES, S_PARAMETER_KEY, S_RAW_SCORES},
+    {"truncation", SEEN_TRUNCATION, S_PARAMETER_KEY, S_TRUNCATION},
+    {"details", SEEN_DETAILS, S_PARAMETER_KEY, S_DETAILS},
 };
 
 static const char *event_name(enum ifd_json_event event)
@@ -75,7 +92,8 @@ static inferd_status unknown_key(const struct ifd_decode *d, inferd_error *err)
     return ifd_fail(err, INFERD_INVALID_REQUEST, "unknown key \"%.*s%s\"; %s", (int)n, d->key,
                     n < d->key_size ? "..." : "",
                     d->state == S_KEY ? "a request has \"inputs\" or \"text\", and \"parameters\""
-                                      : "\"parameters\" may have \"timeout_ms\"");
+                                      : "\"parameters\" may have \"timeout_ms\", \"top_k\", "
+                                        "\"raw_scores\", \"truncation\" and \"details\"");
 }
 
 /* Pieces of a key or of a number. */
@@ -122,10 +140,54 @@ static inferd_status take_timeout(struct ifd_decode *d, enum ifd_json_event even
         n = d->key_size;
         d->key_size = 0;
         d->state = S_PARAMETER_KEY;
-        if (ifd_codec_timeout(d->key, n, &d->timeout_ms))
+        if (ifd_codec_timeout(d->key, n, &d->options.timeout_ms))
             return INFERD_OK;
     }
     return bad(err, "\"timeout_ms\" must be a whole number of milliseconds, 1 to 86400000");
+}
+
+static inferd_status take_top_k(struct ifd_decode *d, enum ifd_json_event event, const char *s,
+                                size_t n, bool last, inferd_error *err)
+{
+    if (event == IFD_JSON_NUMBER) {
+        keep(d, s, n);
+        if (!last)
+            return INFERD_OK;
+        n = d->key_size;
+        d->key_size = 0;
+        d->state = S_PARAMETER_KEY;
+        if (ifd_codec_number(d->key, n, IFD_CODEC_TOP_K_MAX, &d->options.top_k))
+            return INFERD_OK;
+    }
+    return bad(err, "\"top_k\" must be a whole number, 0 (all labels) to 1000000");
+}
+
+static inferd_status take_flag(struct ifd_decode *d, enum ifd_json_event event, inferd_error *err)
+{
+    const bool details = d->state == S_DETAILS;
+    if (event != IFD_JSON_TRUE && event != IFD_JSON_FALSE)
+        return ifd_fail(err, INFERD_INVALID_REQUEST, "\"%s\" must be true or false, not %s",
+                        details ? "details" : "raw_scores", event_name(event));
+    *(details ? &d->options.details : &d->options.raw_scores) = event == IFD_JSON_TRUE;
+    d->state = S_PARAMETER_KEY;
+    return INFERD_OK;
+}
+
+static inferd_status take_truncation(struct ifd_decode *d, enum ifd_json_event event, const char *s,
+                                     size_t n, bool last, inferd_error *err)
+{
+    if (event == IFD_JSON_STRING) {
+        keep(d, s, n);
+        if (!last)
+            return INFERD_OK;
+        n = d->key_size;
+        d->key_size = 0;
+        d->state = S_PARAMETER_KEY;
+        if (n <= IFD_CODEC_KEY_MAX && ifd_truncation_parse(d->key, n, &d->options.truncation))
+            return INFERD_OK;
+    }
+    return bad(err, "\"truncation\" must be \"right\", \"left\", \"none\", \"head_tail\", "
+                    "\"window_mean\" or \"window_max\"");
 }
 
 /* Pieces of an item, or of the only text. */
@@ -181,6 +243,13 @@ static inferd_status take_event(struct ifd_decode *d, enum ifd_json_event event,
         return INFERD_OK;
     case S_TIMEOUT:
         return take_timeout(d, event, s, n, last, err);
+    case S_TOP_K:
+        return take_top_k(d, event, s, n, last, err);
+    case S_RAW_SCORES:
+    case S_DETAILS:
+        return take_flag(d, event, err);
+    case S_TRUNCATION:
+        return take_truncation(d, event, s, n, last, err);
     case S_TEXT:
     case S_INPUTS:
         if (event == IFD_JSON_ARRAY_BEGIN && d->state == S_INPUTS) {
@@ -248,14 +317,77 @@ static inferd_status finish(struct ifd_decode *d, inferd_error *err)
     return INFERD_OK;
 }
 
+static void add_logit(float logit, struct ifd_buf *out)
+{
+    ifd_buf_add_str(out, ",\"logit\":");
+    ifd_jsonout_float(out, logit);
+}
+
+/* The best top_k labels of a text. */
+static void add_scores(const struct ifd_answer *a, const float *logits, struct ifd_buf *out)
+{
+    const struct ifd_codec_options *o = &a->request->options;
+    struct ifd_ranking *rank = a->ranking;
+    const uint32_t n = o->top_k && o->top_k < a->labels ? o->top_k : a->labels;
+    ifd_ranking_sort(rank, logits, a->labels);
+    a->scores(a->model, logits, rank->scores);
+    ifd_buf_add_str(out, ",\"scores\":[");
+    for (uint32_t k = 0; k < n; k++) {
+        const uint32_t label = rank->order[k];
+        ifd_buf_add_str(out, k ? ",{\"label\":" : "{\"label\":");
+        ifd_jsonout_cstr(out, a->label(a->model, label));
+        ifd_buf_add_str(out, ",\"confidence\":");
+        ifd_jsonout_fixed(out, (double)rank->scores[label], 6);
+        if (o->raw_scores)
+            add_logit(logits[label], out);
+        ifd_buf_add_char(out, '}');
+    }
+    ifd_buf_add_char(out, ']');
+}
+
+static void add_ms(struct ifd_buf *out, const char *key, uint64_t ns)
+{
+    ifd_buf_add_str(out, key);
+    ifd_jsonout_fixed(out, (double)ns / 1e6, 3);
+}
+
+static void add_details(const struct ifd_answer *a, uint32_t i, struct ifd_buf *out)
+{
+    const inferd_result *r = &a->results[i];
+    ifd_buf_printf(out, ",\"details\":{\"tokens\":%u,\"truncated\":%s,\"windows\":%u", r->tokens,
+                   r->truncated ? "true" : "false",
+                   a->windows ? a->windows[i + 1] - a->windows[i] : 1u);
+    add_ms(out, ",\"ms\":{\"parse\":", a->times.parse_ns);
+    add_ms(out, ",\"tokenize\":", a->times.tokenize_ns);
+    add_ms(out, ",\"queue\":", a->times.queue_ns);
+    add_ms(out, ",\"infer\":", a->times.infer_ns);
+    ifd_buf_add_str(out, "}}");
+}
+
+/* What the parameters ask for beyond label and confidence. */
+static void add_more(const struct ifd_answer *a, uint32_t i, struct ifd_buf *out)
+{
+    const struct ifd_codec_options *o = &a->request->options;
+    const float *logits = a->logits ? a->logits + (size_t)i * a->labels : NULL;
+    if (logits && o->raw_scores)
+        add_logit(logits[a->results[i].label], out);
+    if (logits && o->top_k != 1)
+        add_scores(a, logits, out);
+    if (o->details)
+        add_details(a, i, out);
+}
+
 static void encode(const struct ifd_answer *a, struct ifd_buf *out)
 {
+    const bool more = a->logits || a->request->options.details;
     ifd_buf_add_char(out, '[');
     for (uint32_t i = 0; i < a->count; i++) {
         ifd_buf_add_str(out, i ? ",{\"label\":" : "{\"label\":");
         ifd_jsonout_cstr(out, a->label(a->model, a->results[i].label));
         ifd_buf_add_str(out, ",\"confidence\":");
         ifd_jsonout_fixed(out, (double)a->results[i].confidence, 6);
+        if (more)
+            add_more(a, i, out);
         ifd_buf_add_char(out, '}');
     }
     ifd_buf_add_str(out, "]\n");

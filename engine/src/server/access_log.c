@@ -65,7 +65,7 @@ void ifd_access_log(const struct ifd_conn *c, const struct ifd_request *r, const
             IFD_STR("trace", or_dash(r ? r->ident.trace : NULL)), IFD_STR("method", method_of(r)),
             IFD_STR("target", target_of(r, target)), IFD_STR("route", route_of(r)),
             IFD_U64("status", (uint64_t)due->code), IFD_STR("outcome", outcome),
-            IFD_U64("inputs", texts), IFD_U64("tokens", texts ? r->offsets[texts] : 0),
+            IFD_U64("inputs", texts), IFD_U64("tokens", texts ? r->encoding.offsets[texts] : 0),
             IFD_F64("ms", r ? ms(r->began_ns, now_ns) : 0.0),
             IFD_F64("parse_ms", job ? ms(r->began_ns, r->parsed_ns) : 0.0),
             IFD_F64("tokenize_ms", job ? ms(r->parsed_ns, job->queued_ns) : 0.0),

@@ -5,55 +5,10 @@
 #include <string.h>
 
 #include "base/jsondoc.h"
-#include "base/log.h"
 #include "server/models.h"
 #include "server/route.h"
 
 #define DOCUMENT_BYTES_MAX ((size_t)256 << 10)
-
-/* --- keys --- */
-
-bool ifd_admin_is_on(const struct ifd_server *s)
-{
-    return s->config.admin_key_file != NULL;
-}
-
-inferd_status ifd_admin_open(struct ifd_server *s, inferd_error *err)
-{
-    return ifd_admin_is_on(s) ? ifd_admin_keys_read(s->config.admin_key_file, &s->admin_keys, err)
-                              : INFERD_OK;
-}
-
-void ifd_admin_reread_keys(struct ifd_server *s)
-{
-    struct ifd_admin_keys keys = {0};
-    inferd_error err;
-    if (!ifd_admin_is_on(s))
-        return;
-    if (ifd_admin_keys_read(s->config.admin_key_file, &keys, &err)) {
-        ifd_log(IFD_LOG_ERROR, "admin keys not read again: the old ones stay",
-                IFD_STR("message", err.message));
-        return;
-    }
-    pthread_mutex_lock(&s->lock);
-    struct ifd_admin_keys old = s->admin_keys;
-    s->admin_keys = keys;
-    pthread_mutex_unlock(&s->lock);
-    ifd_admin_keys_fini(&old);
-    ifd_log(IFD_LOG_INFO, "admin keys read", IFD_U64("keys", keys.count));
-}
-
-inferd_status ifd_admin_authorize(struct ifd_server *s, const struct ifd_http *head,
-                                  inferd_error *err)
-{
-    pthread_mutex_lock(&s->lock);
-    const bool good = ifd_admin_keys_match(&s->admin_keys, ifd_http_header(head, "authorization"));
-    pthread_mutex_unlock(&s->lock);
-    /* not which of the two it was */
-    return good ? INFERD_OK
-                : ifd_fail(err, INFERD_UNAUTHORIZED,
-                           "this route needs Authorization: Bearer and a key of --admin-key-file");
-}
 
 /* --- bodies --- */
 

@@ -13,23 +13,12 @@
 #ifndef IFD_SERVER_ADMIN_H
 #define IFD_SERVER_ADMIN_H
 
-#include "server/admin_keys.h"
 #include "server/io.h"
 
 #define IFD_ADMIN_BODY_BYTES_MAX 16384u
 /* A load at idle priority takes what it takes; a client that waits longer than this gets a 504, and
  * the load goes on. */
 #define IFD_ADMIN_TIMEOUT_MS 600000u
-
-/* Are there /admin routes at all? */
-bool ifd_admin_is_on(const struct ifd_server *s);
-/* INFERD_UNAUTHORIZED unless the request's head has a key. */
-IFD_MUST_CHECK inferd_status ifd_admin_authorize(struct ifd_server *s, const struct ifd_http *head,
-                                                 inferd_error *err);
-/* Read the keys for the first time (at the start: a failure stops it), or again (SIGHUP: a failure
- * is logged and the old keys stay). */
-IFD_MUST_CHECK inferd_status ifd_admin_open(struct ifd_server *s, inferd_error *err);
-void ifd_admin_reread_keys(struct ifd_server *s);
 
 /* A piece of an admin route's body. */
 void ifd_admin_body(struct ifd_request *r);

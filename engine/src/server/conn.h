@@ -27,7 +27,10 @@ enum ifd_conn_state {
 };
 
 struct ifd_conn {
-    uv_tcp_t tcp; /* first: the handle casts back */
+    union { /* first: the handle casts back */
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    };
     struct ifd_io *io;
     struct ifd_timer timer;
     struct ifd_link all, evictable;
@@ -38,10 +41,14 @@ struct ifd_conn {
     size_t pending;              /* bytes behind the request that is being completed */
     uint64_t answers;
     uint64_t armed_answers; /* with armed_state: what the timer was armed for */
+    struct ifd_tls *tls;    /* NULL: plain */
+    uint64_t client;        /* who it is, for --rate-limit: its address, or user */
     uint32_t lingered;      /* bytes thrown away while lingering */
     uint8_t state, armed_state;
     bool reading, writing, eof, shut, close_after;
-    bool asked; /* whether a client that shut its side is still there */
+    bool said_bye; /* TLS has been told that no more is sent */
+    bool local;    /* a Unix socket */
+    bool asked;    /* whether a client that shut its side is still there */
     union {
         uv_write_t write;
         uv_shutdown_t shutdown;
@@ -50,12 +57,19 @@ struct ifd_conn {
 
 /* Takes the connection that waits at the listener. */
 void ifd_conn_accept(struct ifd_io *io, uv_stream_t *listener);
-/* Takes an accepted socket. */
-void ifd_conn_adopt(struct ifd_io *io, int fd);
+/* Takes an accepted socket, of the Unix listener if `local`. */
+void ifd_conn_adopt(struct ifd_io *io, int fd, bool local);
 /* The job of the connection's request is back. */
 void ifd_conn_job_done(struct ifd_conn *c);
 /* An answer has gone out, later than it was given: go on with what was stashed meanwhile. */
 void ifd_conn_resume(struct ifd_conn *c);
+/* Bytes to the client, now or never: what the kernel does not take at once is lost. False unless it
+ * took all of them; an interim answer may be left out then, and the connection must be closed if
+ * *nothing (may be NULL) is false, as a part of it is out. */
+bool ifd_conn_say(struct ifd_conn *c, const char *bytes, size_t n, bool *nothing);
+/* With c->tls: what TLS itself has to say; behind an answer that is still on its way it waits for
+ * the next. False if the kernel did not take all of it. */
+bool ifd_conn_flush(struct ifd_conn *c);
 /* conn_time.c: the timer follows the state that the connection is in. */
 void ifd_conn_arm(struct ifd_conn *c);
 void ifd_conn_timeout(struct ifd_conn *c);

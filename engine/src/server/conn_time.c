@@ -5,11 +5,13 @@
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
 #include "server/conn.h"
 #include "server/reply.h"
+#include "server/tls.h"
 
 /* How long a closing connection is read on for the client to take the answer. */
 #define LINGER_MS 2000u
@@ -32,6 +34,8 @@ static uint64_t timeout_ms(const struct ifd_conn *c)
     const struct ifd_server_config *config = &c->io->server->config;
     switch ((enum ifd_conn_state)c->state) {
     case IFD_CONN_IDLE:
+        if (c->tls && !ifd_tls_is_open(c->tls))
+            return config->header_timeout_ms; /* for the handshake */
         return c->io->phase >= IFD_CLOSING ? GRACE_MS : config->keepalive_timeout_ms;
     case IFD_CONN_HEAD:
         return config->header_timeout_ms;
@@ -59,8 +63,13 @@ static bool is_gone(const struct ifd_conn *c)
     uv_os_fd_t fd;
     struct tcp_info info;
     socklen_t size = sizeof(info);
-    return uv_fileno((const uv_handle_t *)&c->tcp, &fd) != 0 ||
-           getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_state == TCP_CLOSE;
+    if (uv_fileno((const uv_handle_t *)&c->tcp, &fd) != 0)
+        return true;
+    if (c->local) {
+        struct pollfd p = {.fd = fd};
+        return poll(&p, 1, 0) != 0; /* it says of both sides that they are shut, or an error */
+    }
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_state == TCP_CLOSE;
 }
 
 /* The client has shut its side while its answer is computed. Most have gone, and then the work is
@@ -72,11 +81,10 @@ static bool is_gone(const struct ifd_conn *c)
 static bool is_there(struct ifd_conn *c)
 {
     static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    uv_buf_t buf = uv_buf_init((char *)interim, sizeof(interim) - 1);
     bool there = !is_gone(c);
     if (there && !c->asked && c->request->http.minor != 0) {
         c->asked = true;
-        there = uv_try_write((uv_stream_t *)&c->tcp, &buf, 1) == (int)buf.len && !is_gone(c);
+        there = ifd_conn_say(c, interim, sizeof(interim) - 1, NULL) && !is_gone(c);
     }
     if (!there)
         ifd_conn_close(c, NULL);

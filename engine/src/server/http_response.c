@@ -13,8 +13,11 @@ static const char *reason(int status)
         const char *text;
     } rows[] = {
         {200, "OK"},
+        {204, "No Content"},
+        {304, "Not Modified"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
+        {403, "Forbidden"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},
         {408, "Request Timeout"},
@@ -57,16 +60,36 @@ static void add_header(struct ifd_buf *out, const char *name, const char *value)
     ifd_buf_add(out, "\r\n", 2);
 }
 
+/* The Fetch standard's CORS protocol. */
+static void add_cors(struct ifd_buf *out, const struct ifd_response *r)
+{
+    add_header(out, "Access-Control-Allow-Origin: ", r->cors_origin);
+    add_header(out, "Vary: ", "Origin");
+    if (!r->preflight_allow) {
+        add_header(out, "Access-Control-Expose-Headers: ",
+                   "X-Request-ID, X-Model-Digest, X-Truncated-Inputs, Retry-After, "
+                   "Inference-Header-Content-Length");
+        return;
+    }
+    add_header(out, "Access-Control-Allow-Methods: ", r->preflight_allow);
+    add_header(out, "Access-Control-Allow-Headers: ",
+               "Authorization, Content-Type, X-Request-ID, X-Request-Timeout-Ms, traceparent, "
+               "Inference-Header-Content-Length");
+    add_header(out, "Access-Control-Max-Age: ", "600");
+}
+
 void ifd_response_head(struct ifd_buf *out, const struct ifd_response *r)
 {
     ifd_buf_add_str(out, "HTTP/1.1 ");
     add_number(out, (size_t)r->status);
     ifd_buf_add_char(out, ' ');
     add_header(out, reason(r->status), "");
-    add_header(out, "Content-Type: ", r->media_type);
-    ifd_buf_add_str(out, "Content-Length: ");
-    add_number(out, r->body_size);
-    ifd_buf_add(out, "\r\n", 2);
+    if (r->status != 304 && r->status != 204) {
+        add_header(out, "Content-Type: ", r->media_type);
+        ifd_buf_add_str(out, "Content-Length: ");
+        add_number(out, r->body_size);
+        ifd_buf_add(out, "\r\n", 2);
+    }
     add_header(out, "Date: ", r->date);
     if (r->allow)
         add_header(out, "Allow: ", r->allow);
@@ -75,6 +98,10 @@ void ifd_response_head(struct ifd_buf *out, const struct ifd_response *r)
         add_number(out, r->retry_after_s);
         ifd_buf_add(out, "\r\n", 2);
     }
+    if (r->cors_origin)
+        add_cors(out, r);
+    if (r->headers)
+        ifd_buf_add_str(out, r->headers);
     if (r->status == 401)
         add_header(out, "WWW-Authenticate: ", "Bearer");
     if (r->request_id)

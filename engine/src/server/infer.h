@@ -12,12 +12,13 @@
  * LOADING, INVALID_UTF8, OVERLOADED or NO_MEMORY, and the request is still the caller's. */
 IFD_MUST_CHECK inferd_status ifd_infer_submit(struct ifd_io *io, struct ifd_request *r,
                                               inferd_error *err);
-/* The first half alone, for any model: ids and offsets into the request, tokens and truncated into
- * results [texts], which may be somebody else's. Room for the texts is reserved. */
+/* The first half alone, for any model: the decoded texts into r->encoding, cut as r->truncation
+ * says. */
 IFD_MUST_CHECK inferd_status ifd_infer_tokenize(struct ifd_io *io, const inferd_model *model,
-                                                struct ifd_request *r, inferd_result *results,
-                                                inferd_error *err);
-/* The answer's body. The job's status must be INFERD_OK. */
-void ifd_infer_encode(const struct ifd_request *r, struct ifd_buf *body);
+                                                struct ifd_request *r, inferd_error *err);
+/* Into r->headers: how many of the encoded texts were cut, if any. */
+void ifd_infer_tell_truncation(struct ifd_request *r);
+/* The answer's body, and its headers into r->headers. The job's status must be INFERD_OK; once. */
+void ifd_infer_encode(struct ifd_request *r, struct ifd_buf *body);
 
 #endif

@@ -5,14 +5,18 @@
 #include <linux/filter.h>
 #include <netdb.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "server/conn.h"
 #include "server/models.h"
+#include "server/tls.h"
 
 #define BACKLOG 4096
 /* How long a listener that takes no new clients stays for handshakes that are under way. */
@@ -121,32 +125,36 @@ static void on_rejected(uv_handle_t *handle)
 {
     struct ifd_io *io = handle->data;
     io->rejecting = false;
-    if (io->reject_again && io->listening) {
-        io->reject_again = false;
-        ifd_io_reject(io);
+    for (unsigned i = 0; i < 2; i++) {
+        uv_stream_t *listener = io->reject_again[i];
+        io->reject_again[i] = NULL;
+        if (listener && (i ? io->listening_local : io->listening))
+            ifd_io_reject(io, listener);
     }
 }
 
-void ifd_io_reject(struct ifd_io *io)
+void ifd_io_reject(struct ifd_io *io, uv_stream_t *listener)
 {
+    const bool local = listener->type == UV_NAMED_PIPE;
     if (io->rejecting) {
-        io->reject_again = true; /* when the one handle is free again */
+        io->reject_again[local] = listener; /* when the one handle is free again */
         return;
     }
     ifd_log(IFD_LOG_ERROR, "connection refused: no memory", IFD_U64("connections", io->open));
-    if (uv_tcp_init(&io->loop, &io->rejected) != 0)
+    if ((local ? uv_pipe_init(&io->loop, &io->rejected.pipe, 0)
+               : uv_tcp_init(&io->loop, &io->rejected.tcp)) != 0)
         return;
-    io->rejected.data = io;
+    io->rejected.tcp.data = io;
     io->rejecting = true;
-    (void)uv_accept((uv_stream_t *)&io->listener, (uv_stream_t *)&io->rejected);
+    (void)uv_accept(listener, (uv_stream_t *)&io->rejected);
     uv_close((uv_handle_t *)&io->rejected, on_rejected);
 }
 
 /* What the kernel has accepted for us is ours: take it before the listener goes, or it is reset. */
-static void empty_backlog(struct ifd_io *io)
+static void empty_backlog(struct ifd_io *io, uv_handle_t *listener)
 {
     uv_os_fd_t fd;
-    if (uv_fileno((uv_handle_t *)&io->listener, &fd) != 0)
+    if (uv_fileno(listener, &fd) != 0)
         return;
     for (;;) {
         int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -154,7 +162,7 @@ static void empty_backlog(struct ifd_io *io)
             continue;
         if (client < 0)
             return;
-        ifd_conn_adopt(io, client);
+        ifd_conn_adopt(io, client, listener->type == UV_NAMED_PIPE);
     }
 }
 
@@ -177,11 +185,22 @@ static bool take_no_more(struct ifd_io *io)
            setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0;
 }
 
+/* Connecting to a Unix socket is done at once, so none is half-way. */
+static void close_local(struct ifd_io *io)
+{
+    if (!io->listening_local)
+        return;
+    empty_backlog(io, (uv_handle_t *)&io->local);
+    io->listening_local = false;
+    uv_close((uv_handle_t *)&io->local, NULL); /* unlinks the path, too */
+}
+
 static void close_listener(struct ifd_io *io)
 {
+    close_local(io);
     if (!io->listening)
         return;
-    empty_backlog(io);
+    empty_backlog(io, (uv_handle_t *)&io->listener);
     io->listening = false;
     uv_timer_stop(&io->closing);
     uv_close((uv_handle_t *)&io->listener, NULL);
@@ -280,8 +299,12 @@ inferd_status ifd_io_init(struct ifd_io *io, struct ifd_server *server, unsigned
         return fail_uv(err, "cannot make an event loop", rc);
     io->async.data = io->tick.data = io->closing.data = io;
     io->read_buffer = ifd_alloc(IFD_IO_READ_BYTES);
+    io->plain = c->tls_cert ? ifd_alloc(IFD_TLS_RECORD_BYTES) : NULL;
     io->tokenizer = ifd_tokenizer_scratch_create();
-    if (!io->read_buffer || !io->tokenizer)
+    inferd_status status = ifd_sha256_init(&io->sha, err);
+    if (status)
+        return status;
+    if (!io->read_buffer || !io->tokenizer || (c->tls_cert && !io->plain))
         return ifd_fail(err, INFERD_NO_MEMORY, "no memory for I/O thread %u", index);
     return INFERD_OK;
 }
@@ -328,6 +351,42 @@ inferd_status ifd_io_listen(struct ifd_io *io, unsigned *port, inferd_error *err
     return INFERD_OK;
 }
 
+/* Left behind by a server that was killed: a socket that refuses. */
+static void remove_stale(const char *path)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    struct stat st;
+    if (lstat(path, &st) != 0 || !S_ISSOCK(st.st_mode))
+        return;
+    memcpy(a.sun_path, path, strlen(path) + 1);
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0 && errno == ECONNREFUSED)
+        (void)unlink(path);
+    if (fd >= 0)
+        close(fd);
+}
+
+inferd_status ifd_io_listen_local(struct ifd_io *io, const char *path, inferd_error *err)
+{
+    char what[200];
+    snprintf(what, sizeof(what), "cannot listen on --uds %.120s", path);
+    if (strlen(path) == 0 || strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+        return ifd_fail(err, INFERD_INVALID_ARGUMENT,
+                        "--uds: a Unix socket's path has 1 to 107 bytes, this one %zu",
+                        strlen(path));
+    remove_stale(path);
+    int rc = uv_pipe_init(&io->loop, &io->local, 0);
+    if (rc)
+        return fail_uv(err, what, rc);
+    io->local.data = io;
+    if ((rc = uv_pipe_bind(&io->local, path)) ||
+        (rc = uv_listen((uv_stream_t *)&io->local, BACKLOG, on_connection)))
+        return fail_uv(err, what, rc);
+    (void)chmod(path, 0660); /* the directory's rights decide beyond that */
+    io->listening_local = true;
+    return INFERD_OK;
+}
+
 void ifd_io_run(struct ifd_io *io)
 {
     uv_run(&io->loop, UV_RUN_DEFAULT);
@@ -353,8 +412,11 @@ void ifd_io_fini(struct ifd_io *io)
     ifd_shadow_fini(&io->shadow);
     ifd_tokenizer_scratch_free(io->tokenizer);
     ifd_request_pool_fini(&io->pool);
+    ifd_ranking_fini(&io->ranking);
+    ifd_sha256_fini(&io->sha);
     ifd_buf_fini(&io->body);
     ifd_buf_fini(&io->out);
     ifd_free(io->read_buffer);
+    ifd_free(io->plain);
     io->server = NULL;
 }

@@ -12,7 +12,7 @@ const char *const ifd_stage_names[IFD_STAGES] = {
     "parse", "tokenize", "queue", "infer", "serialize", "write",
 };
 const char *const ifd_lost_names[IFD_LOSTS] = {"read", "wait", "write"};
-const char *const ifd_shed_names[IFD_SHEDS] = {"queue", "connections", "loading", "memory"};
+const char *const ifd_shed_names[IFD_SHEDS] = {"queue", "connections", "loading", "memory", "rate"};
 
 #define INPUT_TOKENS_MOST 8192u
 
@@ -20,10 +20,11 @@ static const struct {
     int code;
     const char *name;
 } codes[] = {
-    {200, "200"}, {202, "202"}, {204, "204"}, {400, "400"}, {401, "401"}, {403, "403"},
-    {404, "404"}, {405, "405"}, {408, "408"}, {409, "409"}, {411, "411"}, {413, "413"},
-    {414, "414"}, {415, "415"}, {417, "417"}, {422, "422"}, {429, "429"}, {431, "431"},
-    {500, "500"}, {501, "501"}, {503, "503"}, {504, "504"}, {505, "505"}, {0, "other"},
+    {200, "200"}, {202, "202"}, {204, "204"}, {304, "304"}, {400, "400"},
+    {401, "401"}, {403, "403"}, {404, "404"}, {405, "405"}, {408, "408"},
+    {409, "409"}, {411, "411"}, {413, "413"}, {414, "414"}, {415, "415"},
+    {417, "417"}, {422, "422"}, {429, "429"}, {431, "431"}, {500, "500"},
+    {501, "501"}, {503, "503"}, {504, "504"}, {505, "505"}, {0, "other"},
 };
 _Static_assert(sizeof(codes) / sizeof(codes[0]) == IFD_METRICS_CODES_MAX, "a place for each code");
 
@@ -80,10 +81,11 @@ void ifd_metrics_count_answer(struct ifd_metrics_io *m, const char *path, int co
     ifd_counter_add(&route_place(m, path)->codes[code_place(code)], 1);
 }
 
-void ifd_metrics_count_input(struct ifd_metrics_io *m, size_t tokens, bool truncated)
+void ifd_metrics_count_input(struct ifd_metrics_io *m, size_t tokens, bool truncated, bool windowed)
 {
     ifd_counter_add(&m->inputs, 1);
     ifd_counter_add(&m->truncated, truncated);
+    ifd_counter_add(&m->windowed, windowed);
     ifd_hist_add(&m->input_tokens, tokens);
 }
 

@@ -50,12 +50,13 @@ enum ifd_shed {
     IFD_SHED_CONNECTIONS,
     IFD_SHED_LOADING,
     IFD_SHED_MEMORY,
+    IFD_SHED_RATE,
     IFD_SHEDS
 };
 extern const char *const ifd_shed_names[IFD_SHEDS];
 
-#define IFD_METRICS_ROUTES_MAX 32u /* the last is "other" */
-#define IFD_METRICS_CODES_MAX 24u  /* the last is "other" */
+#define IFD_METRICS_ROUTES_MAX 64u /* the last is "other" */
+#define IFD_METRICS_CODES_MAX 25u  /* the last is "other" */
 #define IFD_METRICS_LABELS_MAX 64u /* the last is "__other__" */
 #define IFD_METRICS_LABEL_BYTES 64u
 
@@ -72,12 +73,14 @@ struct ifd_label_count {
 struct ifd_metrics_io {
     struct ifd_hist_scale time_scale, size_scale, ratio_scale;
     _Atomic uint64_t opened, closed;     /* connections */
+    _Atomic uint64_t handshakes[2];      /* of TLS: done, failed */
     _Atomic uint64_t started, in_flight; /* requests; in_flight goes up and down */
+    _Atomic uint64_t last_ms;            /* when the last inference was answered, Unix time */
     _Atomic uint64_t outcomes[IFD_OUTCOMES];
     _Atomic uint64_t lost[IFD_LOSTS];
     _Atomic uint64_t shed[IFD_SHEDS];
-    _Atomic uint64_t inputs, truncated;     /* tokenised */
-    struct ifd_hist duration[IFD_OUTCOMES]; /* answered requests of inference routes */
+    _Atomic uint64_t inputs, truncated, windowed; /* tokenised */
+    struct ifd_hist duration[IFD_OUTCOMES];       /* answered requests of inference routes */
     struct ifd_hist stages[IFD_STAGES];
     struct ifd_hist input_tokens, confidence;
     struct ifd_route_counts routes[IFD_METRICS_ROUTES_MAX];
@@ -89,7 +92,8 @@ struct ifd_metrics_io {
 void ifd_metrics_io_init(struct ifd_metrics_io *m);
 /* The thread of the shard. `path` NULL: no route of ours. */
 void ifd_metrics_count_answer(struct ifd_metrics_io *m, const char *path, int code);
-void ifd_metrics_count_input(struct ifd_metrics_io *m, size_t tokens, bool truncated);
+void ifd_metrics_count_input(struct ifd_metrics_io *m, size_t tokens, bool truncated,
+                             bool windowed);
 void ifd_metrics_count_result(struct ifd_metrics_io *m, const char *label, float confidence);
 
 /* The code of place i as the label says it; NULL for places beyond the last. */

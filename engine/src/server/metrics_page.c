@@ -168,6 +168,14 @@ static void add_requests(struct ifd_mtext *m, const struct ifd_server *s)
     const uint64_t closed = SUM(s, closed), opened = SUM(s, opened);
     gauge(m, "inferd_connections", "Open client connections.", (double)(int64_t)(opened - closed));
     counter(m, "inferd_connections_total", "Client connections since the start.", opened);
+    ifd_mtext_family(m, COUNTER, "inferd_tls_handshakes_total", "TLS handshakes, by result.");
+    ifd_mtext_u64(m, LABEL("result", "ok"), SUM_AT(s, handshakes, 0));
+    ifd_mtext_u64(m, LABEL("result", "failed"), SUM_AT(s, handshakes, 1));
+    const uint64_t expiry = atomic_load_explicit(&s->tls_expiry, memory_order_relaxed);
+    ifd_mtext_family(m, GAUGE, "inferd_tls_certificate_expiry_timestamp_seconds",
+                     "When the certificate in use ends, Unix time; no series without TLS.");
+    if (expiry)
+        ifd_mtext_u64(m, NULL, 0, expiry);
 }
 
 static void add_labels(struct ifd_mtext *m, const struct ifd_server *s)
@@ -205,6 +213,8 @@ static void add_inputs(struct ifd_mtext *m, const struct ifd_server *s)
     counter(m, "inferd_inputs_total", "Texts tokenized.", SUM(s, inputs));
     counter(m, "inferd_truncated_inputs_total", "Texts cut at the model's length.",
             SUM(s, truncated));
+    counter(m, "inferd_windowed_inputs_total", "Longer texts computed whole, in windows.",
+            SUM(s, windowed));
     view(s, offsetof(struct ifd_metrics_io, input_tokens), &v);
     histogram(m, "inferd_input_tokens", "Tokens of a text, after truncation.", &v);
     add_labels(m, s);

@@ -32,6 +32,7 @@ enum ifd_outcome ifd_outcome_of(inferd_status status)
     case INFERD_OK:
         return IFD_OUTCOME_OK;
     case INFERD_OVERLOADED:
+    case INFERD_RATE_LIMITED:
     case INFERD_LOADING:
     case INFERD_NO_MEMORY:
         return IFD_OUTCOME_SHED;
@@ -54,6 +55,8 @@ static enum ifd_shed shed_of(inferd_status status, bool has_request)
         return IFD_SHED_LOADING;
     case INFERD_NO_MEMORY:
         return IFD_SHED_MEMORY;
+    case INFERD_RATE_LIMITED:
+        return IFD_SHED_RATE;
     default:
         return has_request ? IFD_SHED_QUEUE : IFD_SHED_CONNECTIONS;
     }
@@ -90,7 +93,7 @@ void ifd_outcome_answer(struct ifd_conn *c, struct ifd_request *r, int code, inf
                             .shed = (uint8_t)shed_of(status, r != NULL),
                             .code = (int16_t)code,
                             .route = r && r->route ? r->route->path : NULL};
-    if (r && r->route && r->route->codec) {
+    if (r && r->route && r->route->codec && r->route->codec->encode) {
         due->timed = true;
         due->began_ns = r->began_ns;
         /* a job that the scheduler still has (a 504) is not ours to read */
@@ -123,6 +126,8 @@ void ifd_outcome_written(struct ifd_conn *c)
     if (due->timed) {
         const uint64_t now_ns = ifd_clock_ns();
         ifd_hist_add(&m->duration[due->outcome], now_ns - due->began_ns);
+        if (due->outcome == IFD_OUTCOME_OK)
+            ifd_counter_set(&m->last_ms, c->io->date_second * 1000);
         if (due->staged) {
             /* taken at once, as nearly always: one reading of the clock serves both */
             const uint64_t offered_ns = due->offered_ns ? due->offered_ns : now_ns;

@@ -5,6 +5,7 @@
 
 #include "server/access_log.h"
 #include "server/route.h"
+#include "server/tls.h"
 
 static void on_shutdown(uv_shutdown_t *req, int status)
 {
@@ -20,6 +21,11 @@ static void linger(struct ifd_conn *c)
 {
     c->state = IFD_CONN_LINGER;
     ifd_buf_fini(&c->stash);
+    if (c->tls) {
+        ifd_tls_bye(c->tls);
+        c->said_bye = true;
+        (void)ifd_conn_flush(c);
+    }
     c->pending_op.shutdown.data = c;
     if (uv_shutdown(&c->pending_op.shutdown, (uv_stream_t *)&c->tcp, on_shutdown) != 0)
         ifd_conn_close(c, NULL);
@@ -54,7 +60,15 @@ static void on_written(uv_write_t *req, int status)
  * gone. At most one write is open, so a client that does not read costs one answer. */
 static void send_bytes(struct ifd_conn *c, const char *bytes, size_t n)
 {
-    uv_buf_t buf = uv_buf_init((char *)bytes, (unsigned)n);
+    if (c->tls) {
+        if (!ifd_tls_write(c->tls, bytes, n)) {
+            ifd_outcome_fault(c);
+            ifd_conn_close(c, NULL);
+            return;
+        }
+        n = ifd_tls_pending(c->tls, &bytes);
+    }
+    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)bytes, (unsigned)n);
     int sent = uv_try_write((uv_stream_t *)&c->tcp, &buf, 1);
     if (sent == UV_EAGAIN)
         sent = 0;
@@ -62,10 +76,13 @@ static void send_bytes(struct ifd_conn *c, const char *bytes, size_t n)
         ifd_conn_close(c, NULL);
         return;
     }
+    ifd_buf_reset(&c->out);
+    if ((size_t)sent < n)
+        ifd_buf_add(&c->out, bytes + sent, n - (size_t)sent);
+    if (c->tls)
+        ifd_tls_sent(c->tls);
     if ((size_t)sent == n)
         return;
-    ifd_buf_reset(&c->out);
-    ifd_buf_add(&c->out, bytes + sent, n - (size_t)sent);
     buf = uv_buf_init(c->out.data, (unsigned)c->out.size);
     c->pending_op.write.data = c;
     if (c->out.failed ||
@@ -85,6 +102,24 @@ static const char *request_id(struct ifd_conn *c)
     return ifd_ident_id(c->request ? &c->request->ident : &io->stranger, &io->ids);
 }
 
+static const char *media_type(const struct ifd_request *r, const inferd_error *error)
+{
+    if (!error && r && r->media_type)
+        return r->media_type;
+    return !error && r && r->route && r->route->media_type ? r->route->media_type
+                                                           : "application/json";
+}
+
+/* The origin that is told that it may read this answer. */
+static const char *cors_origin(const struct ifd_io *io, const struct ifd_request *r)
+{
+    const char *allowed = io->server->config.cors_origin;
+    const char *origin = allowed && r && r->has_head ? ifd_http_header(&r->http, "origin") : NULL;
+    if (!origin)
+        return NULL;
+    return strcmp(allowed, "*") == 0 || strcmp(allowed, origin) == 0 ? allowed : NULL;
+}
+
 /* `error` NULL: a page or a result. */
 static void reply(struct ifd_conn *c, int status, const inferd_error *error)
 {
@@ -97,8 +132,10 @@ static void reply(struct ifd_conn *c, int status, const inferd_error *error)
         keep = false;
     const struct ifd_response head = {
         .status = status,
-        .media_type = !error && r && r->route && r->route->media_type ? r->route->media_type
-                                                                      : "application/json",
+        .media_type = media_type(r, error),
+        .headers = r && !error && r->headers[0] ? r->headers : NULL,
+        .cors_origin = cors_origin(io, r),
+        .preflight_allow = r && r->preflight && !error ? r->route->allow : NULL,
         .allow = r ? r->allow : NULL,
         .retry_after_s = !retry                  ? 0
                          : r && r->retry_after_s ? r->retry_after_s
@@ -148,12 +185,24 @@ void ifd_reply_send(struct ifd_conn *c, int status)
     reply(c, status, NULL);
 }
 
+/* The route's protocol may have a shape of its own. */
+static ifd_error_encoder *encoder_of(const struct ifd_request *r)
+{
+    if (!r || !r->route)
+        return NULL;
+    return r->route->codec ? r->route->codec->error : r->route->error;
+}
+
 void ifd_reply_error(struct ifd_conn *c, const inferd_error *error)
 {
     if (!c->request)
         ifd_ident_clear(&c->io->stranger);
+    ifd_error_encoder *encode = encoder_of(c->request);
     ifd_buf_reset(&c->io->body);
-    ifd_response_error(&c->io->body, error, request_id(c));
+    if (encode)
+        encode(error, ifd_status_http(error->status), request_id(c), &c->io->body);
+    else
+        ifd_response_error(&c->io->body, error, request_id(c));
     reply(c, ifd_status_http(error->status), error);
 }
 

@@ -10,8 +10,8 @@
 static size_t memory_of(const struct ifd_request *r)
 {
     return sizeof(*r) + r->head.capacity + r->admin_body.capacity +
-           ifd_texts_memory(&r->decode.texts) + r->ids_capacity * sizeof(*r->ids) +
-           r->texts_capacity * (sizeof(*r->offsets) + sizeof(*r->results));
+           ifd_texts_memory(&r->decode.texts) + ifd_encoding_memory(&r->encoding) +
+           r->logits_capacity * sizeof(*r->logits);
 }
 
 static void request_free(struct ifd_request *r)
@@ -19,9 +19,8 @@ static void request_free(struct ifd_request *r)
     ifd_buf_fini(&r->head);
     ifd_buf_fini(&r->admin_body);
     ifd_decode_fini(&r->decode);
-    ifd_free(r->ids);
-    ifd_free(r->offsets);
-    ifd_free(r->results);
+    ifd_encoding_fini(&r->encoding);
+    ifd_free(r->logits);
     ifd_free(r);
 }
 
@@ -56,6 +55,9 @@ struct ifd_request *ifd_request_take(struct ifd_request_pool *pool,
     r->error.status = INFERD_OK;
     r->error.message[0] = '\0';
     r->allow = NULL;
+    r->preflight = false;
+    r->media_type = NULL;
+    r->headers[0] = '\0';
     r->timeout_ms = 0;
     r->retry_after_s = 0;
     r->began_ns = r->parsed_ns = 0;
@@ -89,41 +91,16 @@ void ifd_request_pool_fini(struct ifd_request_pool *pool)
     pool->memory = 0;
 }
 
-/* The array with room for `count` elements, its content kept; NULL when out of memory. */
-static void *grown(void *array, size_t count, size_t size)
+inferd_status ifd_request_reserve_logits(struct ifd_request *r, uint32_t labels, inferd_error *err)
 {
-    size_t bytes;
-    return ifd_size_mul(count, size, &bytes) ? ifd_realloc(array, bytes) : NULL;
-}
-
-inferd_status ifd_request_reserve_texts(struct ifd_request *r, size_t texts, inferd_error *err)
-{
-    if (texts <= r->texts_capacity)
+    const size_t count = (size_t)r->encoding.sequences * labels; /* 2^16 * 2^32 fits */
+    if (count <= r->logits_capacity)
         return INFERD_OK;
-    size_t capacity = texts < 8 ? 8 : texts;
-    uint32_t *offsets = grown(r->offsets, capacity + 1, sizeof(*offsets));
-    if (offsets)
-        r->offsets = offsets;
-    inferd_result *results = grown(r->results, capacity, sizeof(*results));
-    if (results)
-        r->results = results;
-    if (!offsets || !results)
-        return ifd_fail(err, INFERD_NO_MEMORY, "no memory for %zu texts", texts);
-    r->texts_capacity = capacity;
-    return INFERD_OK;
-}
-
-inferd_status ifd_request_reserve_ids(struct ifd_request *r, size_t ids, inferd_error *err)
-{
-    if (ids <= r->ids_capacity)
-        return INFERD_OK;
-    size_t capacity = r->ids_capacity ? r->ids_capacity : 512;
-    while (capacity < ids)
-        capacity += capacity / 2;
-    int32_t *now = grown(r->ids, capacity, sizeof(*now));
-    if (!now)
-        return ifd_fail(err, INFERD_NO_MEMORY, "no memory for %zu token ids", ids);
-    r->ids = now;
-    r->ids_capacity = capacity;
+    float *logits = ifd_alloc_array(count, sizeof(*logits));
+    if (!logits)
+        return ifd_fail(err, INFERD_NO_MEMORY, "no memory for %zu logits", count);
+    ifd_free(r->logits);
+    r->logits = logits;
+    r->logits_capacity = count;
     return INFERD_OK;
 }

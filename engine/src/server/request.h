@@ -15,6 +15,7 @@
 #include "server/http_parser.h"
 #include "server/ident.h"
 #include "server/server.h"
+#include "text/encoding.h"
 
 struct ifd_conn;
 struct ifd_io;
@@ -34,7 +35,10 @@ struct ifd_request {
     struct ifd_decode decode;
     const struct ifd_route *route;
     inferd_error error;     /* the first refusal; status INFERD_OK: none */
+    bool preflight;         /* a browser asks whether it may ask: the Fetch standard's CORS */
     const char *allow;      /* with METHOD_NOT_ALLOWED */
+    const char *media_type; /* of the answer; NULL: the route's, or JSON */
+    char headers[640];      /* of the answer, whole lines with CRLF; "" mostly */
     uint32_t timeout_ms;    /* from admission to the answer; 0 before admission */
     unsigned retry_after_s; /* of a refusal; 0 = not known better than by its status */
     uint64_t began_ns;      /* first byte of the head */
@@ -44,11 +48,10 @@ struct ifd_request {
     struct ifd_buf admin_body; /* of an admin route; see admin.h */
     struct ifd_mirror *mirror; /* chosen for the shadow; see shadow.h */
 
-    int32_t *ids; /* [ids_capacity] */
-    size_t ids_capacity;
-    uint32_t *offsets;      /* [texts_capacity + 1] */
-    inferd_result *results; /* [texts_capacity] */
-    size_t texts_capacity;
+    struct ifd_encoding encoding;
+    uint8_t truncation; /* enum ifd_truncation in force */
+    float *logits;      /* [logits_capacity], where the answer needs them */
+    size_t logits_capacity;
 };
 
 struct ifd_request_pool {
@@ -63,10 +66,8 @@ struct ifd_request *ifd_request_take(struct ifd_request_pool *pool,
 void ifd_request_give(struct ifd_request_pool *pool, struct ifd_request *r);
 void ifd_request_pool_fini(struct ifd_request_pool *pool);
 
-/* Room in offsets and results for `texts`, in ids for `ids`. Content stays. */
-IFD_MUST_CHECK inferd_status ifd_request_reserve_texts(struct ifd_request *r, size_t texts,
-                                                       inferd_error *err);
-IFD_MUST_CHECK inferd_status ifd_request_reserve_ids(struct ifd_request *r, size_t ids,
-                                                     inferd_error *err);
+/* Room in logits for the encoded sequences. */
+IFD_MUST_CHECK inferd_status ifd_request_reserve_logits(struct ifd_request *r, uint32_t labels,
+                                                        inferd_error *err);
 
 #endif

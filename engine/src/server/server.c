@@ -14,11 +14,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "server/admin.h"
+#include "server/access.h"
 #include "server/io.h"
 #include "server/metrics_page.h"
 #include "server/process_stats.h"
 #include "server/server_state.h"
+#include "server/tls.h"
 
 /* Descriptors that are not connections: loops, listeners, standard streams, model files. */
 #define FILES_SPARE 128u
@@ -109,10 +110,25 @@ static void on_hangup(uv_signal_t *handle, int signum)
     struct ifd_server *s = handle->data;
     inferd_error err;
     (void)signum;
-    ifd_admin_reread_keys(s);
+    ifd_access_reread(s);
+    ifd_tls_reread(s);
     if (ifd_models_reload(&s->models, &err))
         ifd_log(IFD_LOG_WARN, "SIGHUP: the model is not loaded again",
                 IFD_STR("message", err.message));
+}
+
+static void on_watch(uv_timer_t *timer)
+{
+    struct ifd_server *s = timer->data;
+    const bool api = ifd_watch_changed(&s->watched_api_keys);
+    const bool admin = ifd_watch_changed(&s->watched_admin_keys);
+    if (api || admin)
+        ifd_access_reread(s);
+    bool tls = false;
+    for (unsigned i = 0; i < 3; i++)
+        tls = ifd_watch_changed(&s->watched_tls[i]) || tls;
+    if (tls)
+        ifd_tls_reread(s);
 }
 
 void ifd_server_on_notify(struct ifd_server *s)
@@ -166,9 +182,14 @@ static inferd_status open_loops(struct ifd_server *s, inferd_error *err)
         if (status)
             return status;
     }
+    if (s->config.uds) {
+        inferd_status status = ifd_io_listen_local(&s->ios[0], s->config.uds, err);
+        if (status)
+            return status;
+    }
     const bool v6 = strchr(s->config.host, ':') != NULL;
-    snprintf(s->url, sizeof(s->url), "http://%s%s%s:%u", v6 ? "[" : "", s->config.host,
-             v6 ? "]" : "", port);
+    snprintf(s->url, sizeof(s->url), "%s://%s%s%s:%u", s->config.tls_cert ? "https" : "http",
+             v6 ? "[" : "", s->config.host, v6 ? "]" : "", port);
     uv_loop_t *loop = &s->ios[0].loop;
     int rc;
     if ((rc = uv_timer_init(loop, &s->drain)) || (rc = uv_signal_init(loop, &s->sigterm)) ||
@@ -177,6 +198,16 @@ static inferd_status open_loops(struct ifd_server *s, inferd_error *err)
         (rc = uv_signal_start(&s->sigterm, on_signal, SIGTERM)) ||
         (rc = uv_signal_start(&s->sigint, on_signal, SIGINT)))
         return ifd_fail(err, INFERD_IO, "cannot handle signals: %s", uv_strerror(rc));
+    if ((rc = uv_timer_init(loop, &s->watching)))
+        return ifd_fail(err, INFERD_IO, "cannot watch files: %s", uv_strerror(rc));
+    s->watching.data = s;
+    ifd_watch_init(&s->watched_api_keys, s->config.api_key_file);
+    ifd_watch_init(&s->watched_admin_keys, s->config.admin_key_file);
+    ifd_watch_init(&s->watched_tls[0], s->config.tls_cert);
+    ifd_watch_init(&s->watched_tls[1], s->config.tls_key);
+    ifd_watch_init(&s->watched_tls[2], s->config.tls_client_ca);
+    if (s->config.api_key_file || s->config.admin_key_file || s->config.tls_cert)
+        uv_timer_start(&s->watching, on_watch, IFD_WATCH_PERIOD_MS, IFD_WATCH_PERIOD_MS);
     s->drain.data = s->sigterm.data = s->sigint.data = s->sighup.data = s;
     return INFERD_OK;
 }
@@ -254,6 +285,24 @@ static inferd_status outcome(const struct ifd_server *s, inferd_error *err)
     }
 }
 
+/* The same over swaps: clients keep the name that they know. */
+static void name_model(struct ifd_server *s)
+{
+    const char *name = s->config.served_model_name;
+    size_t end = strlen(s->config.model_dir);
+    if (name) {
+        snprintf(s->model_name, sizeof(s->model_name), "%s", name);
+        return;
+    }
+    while (end > 1 && s->config.model_dir[end - 1] == '/')
+        end--;
+    size_t begin = end;
+    while (begin > 0 && s->config.model_dir[begin - 1] != '/')
+        begin--;
+    snprintf(s->model_name, sizeof(s->model_name), "%.*s", (int)(end - begin),
+             s->config.model_dir + begin);
+}
+
 inferd_status ifd_server_run(const struct ifd_server_config *config, inferd_error *err)
 {
     inferd_status status = ifd_server_config_check(config, err);
@@ -265,6 +314,7 @@ inferd_status ifd_server_run(const struct ifd_server_config *config, inferd_erro
     s->began_ns = ifd_clock_ns();
     s->config = *config;
     s->threads = config->threads ? config->threads : ifd_cpu_budget();
+    name_model(s);
     pthread_mutex_init(&s->lock, NULL);
     ifd_load_signal_init(&s->load, s->threads, s->began_ns);
     struct ifd_process_stats process;
@@ -292,7 +342,9 @@ inferd_status ifd_server_run(const struct ifd_server_config *config, inferd_erro
     if (!s->ios)
         status = ifd_fail(err, INFERD_NO_MEMORY, "no memory for the I/O threads");
     if (!status)
-        status = ifd_admin_open(s, err);
+        status = ifd_access_open(s, err);
+    if (!status)
+        status = ifd_tls_open(s, err);
     if (!status)
         status = open_loops(s, err);
     if (!status)
@@ -306,7 +358,8 @@ inferd_status ifd_server_run(const struct ifd_server_config *config, inferd_erro
     for (unsigned i = 0; s->ios && i < s->config.http_threads; i++)
         ifd_io_fini(&s->ios[i]);
     ifd_models_fini(&s->models);
-    ifd_admin_keys_fini(&s->admin_keys);
+    ifd_access_fini(s);
+    ifd_tls_fini(s);
     ifd_free(s->ios);
     ifd_load_signal_fini(&s->load);
     pthread_mutex_destroy(&s->lock);

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/truncation.h"
 
 /* Every limit and time-out of the server. A field is named as its option: max_batch_tokens is
  * --max-batch-tokens, keepalive_timeout_ms is --keepalive-timeout. Strings are borrowed until
@@ -28,10 +29,14 @@
  * others. */
 struct ifd_server_config {
     /* model */
-    const char *model_dir; /* required */
-    const char *dtype;     /* NULL = auto */
-    const char *tier;      /* NULL = $INFERD_CPU, else the best of this CPU */
-    uint32_t max_length;   /* tokens per text; 0 = min(128, the model's limit) */
+    const char *model_dir;         /* required */
+    const char *served_model_name; /* 1..128 of A-Z a-z 0-9 . _ -; NULL: the last part of model_dir,
+                                    * of whatever characters */
+    const char *dtype;             /* NULL = auto */
+    const char *tier;              /* NULL = $INFERD_CPU, else the best of this CPU */
+    uint32_t max_length;           /* tokens per text; 0 = min(128, the model's limit) */
+    uint32_t long_text; /* enum ifd_truncation: what is done with a longer text, unless its
+                         * request says; NONE is for requests alone */
 
     /* listener */
     const char *host;         /* IPv4 or IPv6 address, or "localhost" */
@@ -66,9 +71,18 @@ struct ifd_server_config {
     uint32_t drain_delay_ms;     /* 0..86400000: from SIGTERM to the closing of the listener */
     uint32_t drain_timeout_ms;   /* 1..86400000: then, for what is in flight */
 
+    const char *api_key_file;   /* who may use the other routes; NULL = everybody */
+    const char *tls_cert;       /* PEM, the server's certificate first; NULL = no TLS */
+    const char *tls_key;        /* PEM, with tls_cert */
+    const char *tls_client_ca;  /* PEM: clients need a certificate of these; NULL = none */
+    const char *cors_origin;    /* whose pages may ask from a browser; "*": all; NULL = none */
+    const char *uds;            /* a Unix socket to listen on, too; NULL = none */
+    uint32_t rate_limit;        /* 0..1000000 requests per second of one client; 0 = any number */
+    uint32_t rate_burst;        /* 0..1000000 of them at once; 0 = rate_limit */
     const char *admin_key_file; /* who may use /admin; NULL = nobody, and there is no /admin */
     bool load_at_full_priority; /* models that are swapped in; false: at idle priority */
 
+    bool ui;         /* the page at / and what belongs to it */
     bool access_log; /* one line per request */
     bool banner; /* print "ready in 0.2 s: http://..." on stderr; default: if it is a terminal */
 };

@@ -35,8 +35,18 @@ void ifd_server_config_defaults(struct ifd_server_config *c)
         .max_queue_wait_ms = 1000,
         .drain_delay_ms = 0,
         .drain_timeout_ms = 20000,
+        .ui = true,
         .banner = isatty(STDERR_FILENO) == 1,
     };
+}
+
+/* Safe in a path as it stands. */
+static bool is_name(const char *s)
+{
+    static const char allowed[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    const size_t n = strspn(s, allowed);
+    return n >= 1 && n <= 128 && s[n] == '\0';
 }
 
 inferd_status ifd_server_config_check(const struct ifd_server_config *c, inferd_error *err)
@@ -56,6 +66,8 @@ inferd_status ifd_server_config_check(const struct ifd_server_config *c, inferd_
         {"--max-inputs", c->max_inputs, 1, 65536},
         {"--max-queue", c->max_queue, 1, 1000000},
         {"--max-queue-tokens", c->max_queue_tokens, 3, 1u << 30},
+        {"--rate-limit", c->rate_limit, 0, 1000000},
+        {"--rate-burst", c->rate_burst, 0, 1000000},
         {"--max-body-bytes", c->max_body_bytes, 2, 1u << 30},
         {"--max-header-bytes", c->max_header_bytes, 256, 1u << 20},
         {"--max-headers", c->max_headers, 1, 10000},
@@ -71,6 +83,14 @@ inferd_status ifd_server_config_check(const struct ifd_server_config *c, inferd_
     };
     if (!c->model_dir || !c->model_dir[0])
         return ifd_fail(err, INFERD_INVALID_ARGUMENT, "--model is needed: a model directory");
+    if (c->served_model_name && !is_name(c->served_model_name))
+        return ifd_fail(err, INFERD_INVALID_ARGUMENT,
+                        "--served-model-name must have 1 to 128 of A-Z a-z 0-9 . _ -");
+    if (!c->tls_cert != !c->tls_key || (c->tls_client_ca && !c->tls_cert))
+        return ifd_fail(err, INFERD_INVALID_ARGUMENT,
+                        "TLS needs --tls-cert and --tls-key; --tls-client-ca needs them, too");
+    if (c->long_text >= IFD_TRUNCATIONS)
+        return ifd_fail(err, INFERD_INVALID_ARGUMENT, "--long-text has no value %u", c->long_text);
     if (!c->host || !c->host[0])
         return ifd_fail(err, INFERD_INVALID_ARGUMENT, "--host is needed: an address to listen on");
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

@@ -17,11 +17,15 @@
 #include "sched/engine.h"
 #include "sched/sched.h"
 #include "sched/load_signal.h"
-#include "server/admin_keys.h"
+#include "server/keys.h"
 #include "server/models.h"
 #include "server/server.h"
+#include "server/watch.h"
 
 struct ifd_io;
+struct ifd_rate;
+
+#define IFD_MODEL_NAME_SIZE 129u
 
 enum ifd_readiness { IFD_LOADING, IFD_WARMING, IFD_READY, IFD_LOAD_FAILED };
 
@@ -39,6 +43,7 @@ struct ifd_server {
     unsigned threads;
     uint64_t began_ns;
     char url[96];
+    char model_name[IFD_MODEL_NAME_SIZE]; /* that clients call the model by */
     struct ifd_sched *sched;
     struct ifd_io *ios;   /* [config.http_threads] */
     double start_seconds; /* of the process, since the epoch; negative: not known */
@@ -54,15 +59,24 @@ struct ifd_server {
 
     struct ifd_models models; /* has its own rules */
     pthread_mutex_t lock;
-    struct ifd_admin_keys admin_keys; /* lock */
+    struct ifd_keys admin_keys, api_keys; /* lock */
+    void *tls;                            /* lock: OpenSSL's SSL_CTX, or NULL; see tls.h */
+    _Atomic uint64_t tls_expiry;          /* of the certificate in use, Unix time; 0: none */
+    struct ifd_rate *rate;                /* NULL: no limit; has its own lock */
 
     /* I/O thread 0 */
     inferd_error load_error; /* of the first load */
     bool told_ready;
     uv_signal_t sigterm, sigint, sighup;
-    uv_timer_t drain;
+    uv_timer_t drain, watching;
+    struct ifd_watch watched_api_keys, watched_admin_keys, watched_tls[3];
     inferd_status outcome;
 };
+
+static inline const char *ifd_server_model_name(const struct ifd_server *s)
+{
+    return s->model_name;
+}
 
 /* What an I/O thread may ask: what a request counts while this answers. */
 static inline enum ifd_phase ifd_server_phase(const struct ifd_server *s)

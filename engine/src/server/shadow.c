@@ -65,12 +65,12 @@ void ifd_shadow_choose(struct ifd_io *io, struct ifd_request *r)
         return;
     sh->owed_ppm -= IFD_SHARE_ONE;
     struct ifd_mirror *m = sh->free;
-    if (m && m->capacity < r->texts_capacity) {
-        inferd_result *now = ifd_zalloc_array(r->texts_capacity, sizeof(*now));
+    if (m && m->capacity < r->encoding.capacity) {
+        inferd_result *now = ifd_zalloc_array(r->encoding.capacity, sizeof(*now));
         if (now) {
             ifd_free(m->results);
             m->results = now;
-            m->capacity = r->texts_capacity;
+            m->capacity = r->encoding.capacity;
         } else {
             m = NULL;
         }
@@ -104,12 +104,14 @@ static inferd_status submit(struct ifd_io *io, struct ifd_request *r, inferd_err
     struct ifd_mirror *m = r->mirror;
     if (m->id != sh->id || !sh->engine || io->phase >= IFD_CLOSING)
         return ifd_fail(err, INFERD_CANCELLED, "the shadow has ended");
-    inferd_status st = ifd_infer_tokenize(io, ifd_engine_model(sh->engine), r, m->results, err);
+    inferd_status st = ifd_infer_tokenize(io, ifd_engine_model(sh->engine), r, err);
+    if (!st && ifd_encoding_has_windows(&r->encoding)) /* m->results has a place for each text */
+        st = ifd_fail(err, INFERD_CANCELLED, "long texts are not compared");
     if (st)
         return st;
     r->job.engine = ifd_engine_retain(sh->engine);
-    r->job.ids = r->ids;
-    r->job.offsets = r->offsets;
+    r->job.ids = r->encoding.ids;
+    r->job.offsets = r->encoding.offsets;
     r->job.results = m->results;
     r->job.logits = NULL;
     r->job.deadline_ns = ifd_clock_ns() + io->server->config.request_timeout_ms * (uint64_t)1000000;
@@ -148,7 +150,7 @@ static void compare(struct ifd_shadow *sh, const struct ifd_request *r)
     uint64_t differ = 0;
     uint64_t largest = atomic_load_explicit(&sh->counts.largest_difference, memory_order_relaxed);
     for (uint32_t i = 0; i < r->job.texts; i++) {
-        const inferd_result *a = &r->results[i], *b = &m->results[i];
+        const inferd_result *a = &r->encoding.results[i], *b = &m->results[i];
         /* by name: two models may number their labels differently */
         differ +=
             strcmp(inferd_model_label(one, a->label), inferd_model_label(other, b->label)) != 0;

@@ -13,9 +13,10 @@
     X(max_batch_size) X(batch_wait_us) X(max_queue) X(max_queue_tokens) X(max_inputs)      \
     X(max_body_bytes) X(max_header_bytes) X(max_headers) X(max_target_bytes)               \
     X(keepalive_timeout_ms) X(header_timeout_ms) X(body_timeout_ms) X(write_timeout_ms)    \
-    X(request_timeout_ms) X(max_queue_wait_ms) X(drain_delay_ms) X(drain_timeout_ms)
+    X(request_timeout_ms) X(max_queue_wait_ms) X(drain_delay_ms) X(drain_timeout_ms)  \
+    X(rate_limit) X(rate_burst)
 /* clang-format on */
-#define NUMBER_COUNT 23
+#define NUMBER_COUNT 25
 
 static inferd_error err;
 static struct ifd_options o;
@@ -63,6 +64,8 @@ static void defaults_are_the_servers(void **state)
     assert_null(got.tier);
     assert_string_equal(got.dtype, "auto");
     assert_int_equal(got.access_log, want.access_log);
+    assert_int_equal(got.ui, want.ui);
+    assert_true(got.ui);
     got.model_dir = "m";
     assert_ok(ifd_server_config_check(&got, &err), err);
 }
@@ -164,11 +167,25 @@ static void every_option_reaches_its_field(void **state)
     assert_int_equal(count, NUMBER_COUNT);
 }
 
+static void the_page_can_be_switched_off(void **state)
+{
+    (void)state;
+    struct ifd_server_config c;
+    assert_ok(parse("ui", "off"), err);
+    ifd_serve_config(&o, &c);
+    assert_false(c.ui);
+    assert_ok(parse("ui", "on"), err);
+    ifd_serve_config(&o, &c);
+    assert_true(c.ui);
+    assert_int_equal(parse("ui", "yes"), INFERD_INVALID_ARGUMENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_the_servers),
         cmocka_unit_test(ranges_are_the_servers),
+        cmocka_unit_test(the_page_can_be_switched_off),
         cmocka_unit_test(every_option_reaches_its_field),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

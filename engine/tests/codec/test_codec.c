@@ -5,6 +5,8 @@
  */
 #include "test.h"
 
+#include <math.h>
+
 #include "base/mem.h"
 #include "codec/codec.h"
 
@@ -88,6 +90,24 @@ static const struct row rows[] = {
      "whole number"},
     {"{\"text\":\"a\",\"parameters\":{\"timeout_ms\":99999999999999999999}}",
      INFERD_INVALID_REQUEST, "whole number"},
+    {"{\"text\":\"a\",\"parameters\":{\"top_k\":0,\"raw_scores\":true,\"details\":false,"
+     "\"truncation\":\"head_tail\",\"timeout_ms\":5}}",
+     INFERD_OK, "a|"},
+    {"{\"text\":\"a\",\"parameters\":{\"top_k\":1000000}}", INFERD_OK, "a|"},
+    {"{\"text\":\"a\",\"parameters\":{\"top_k\":1000001}}", INFERD_INVALID_REQUEST,
+     "0 (all labels)"},
+    {"{\"text\":\"a\",\"parameters\":{\"top_k\":-1}}", INFERD_INVALID_REQUEST, "0 (all labels)"},
+    {"{\"text\":\"a\",\"parameters\":{\"top_k\":\"1\"}}", INFERD_INVALID_REQUEST, "0 (all labels)"},
+    {"{\"text\":\"a\",\"parameters\":{\"raw_scores\":1}}", INFERD_INVALID_REQUEST,
+     "\"raw_scores\" must be true or false, not a number"},
+    {"{\"text\":\"a\",\"parameters\":{\"details\":\"yes\"}}", INFERD_INVALID_REQUEST,
+     "\"details\" must be true or false, not a string"},
+    {"{\"text\":\"a\",\"parameters\":{\"truncation\":\"Right\"}}", INFERD_INVALID_REQUEST,
+     "\"window_max\""},
+    {"{\"text\":\"a\",\"parameters\":{\"truncation\":true}}", INFERD_INVALID_REQUEST,
+     "\"window_max\""},
+    {"{\"text\":\"a\",\"parameters\":{\"details\":true,\"details\":true}}", INFERD_INVALID_REQUEST,
+     "\"details\" is given twice"},
     /* a long key is cut inside none of its characters (here of two bytes each) */
     {"{\"x\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9"
      "\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3"
@@ -182,7 +202,8 @@ static void answers_are_written(void **state)
     const inferd_result results[] = {{.label = 1, .confidence = 0.5f},
                                      {.label = 0, .confidence = 0.99912345f},
                                      {.label = 0, .confidence = 1.0f}};
-    struct ifd_answer a = {.label = label, .results = results, .count = 3};
+    const struct ifd_decode plain = {.options = {.top_k = 1}};
+    struct ifd_answer a = {.label = label, .request = &plain, .results = results, .count = 3};
     struct ifd_buf out;
     ifd_buf_init(&out, 4096);
     ifd_codec_native.encode(&a, &out);
@@ -197,12 +218,104 @@ static void answers_are_written(void **state)
     ifd_buf_fini(&out);
 }
 
+static void halves(const void *model, const float *logits, float *scores)
+{
+    (void)model;
+    for (unsigned i = 0; i < 2; i++)
+        scores[i] = logits[i] / 2;
+}
+
+static void answers_say_more_where_asked(void **state)
+{
+    (void)state;
+    const inferd_result results[] = {
+        {.label = 1, .confidence = 0.75f, .tokens = 7, .truncated = 1}};
+    const float logits[] = {0.5f, 1.5f};
+    const uint32_t windows[] = {0, 3};
+    inferd_error err;
+    struct ifd_ranking ranking = {0};
+    struct ifd_buf out;
+    assert_ok(ifd_ranking_reserve(&ranking, 2, &err), err);
+    ifd_buf_init(&out, 4096);
+    static const struct {
+        struct ifd_codec_options o;
+        const char *want;
+    } cases[] = {
+        {{.top_k = 1, .raw_scores = true}, ",\"logit\":1.5}]\n"},
+        {{.top_k = 2},
+         ",\"scores\":[{\"label\":\"say \\\"yes\\\"\",\"confidence\":0.750000},"
+         "{\"label\":\"NEGATIVE\",\"confidence\":0.250000}]}]\n"},
+        {{.top_k = 0, .raw_scores = true},
+         ",\"logit\":1.5,\"scores\":[{\"label\":\"say \\\"yes\\\"\",\"confidence\":0.750000,"
+         "\"logit\":1.5},{\"label\":\"NEGATIVE\",\"confidence\":0.250000,\"logit\":0.5}]}]\n"},
+        {{.top_k = 1, .details = true},
+         ",\"details\":{\"tokens\":7,\"truncated\":true,\"windows\":3,\"ms\":{\"parse\":1.000,"
+         "\"tokenize\":0.002,\"queue\":0.000,\"infer\":12.500}}}]\n"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct ifd_decode d = {.options = cases[i].o};
+        const struct ifd_answer a = {
+            .label = label,
+            .scores = halves,
+            .request = &d,
+            .results = results,
+            .logits = ifd_codec_wants_logits(&ifd_codec_native, &d) ? logits : NULL,
+            .windows = windows,
+            .count = 1,
+            .labels = 2,
+            .ranking = &ranking,
+            .times = {.parse_ns = 1000000, .tokenize_ns = 2000, .infer_ns = 12500000}};
+        char want[512];
+        snprintf(want, sizeof(want), "[{\"label\":\"say \\\"yes\\\"\",\"confidence\":0.750000%s",
+                 cases[i].want);
+        ifd_buf_reset(&out);
+        ifd_codec_native.encode(&a, &out);
+        ifd_buf_add_char(&out, '\0');
+        assert_string_equal(out.data, want);
+    }
+    ifd_buf_fini(&out);
+    ifd_ranking_fini(&ranking);
+}
+
+static void labels_are_ranked(void **state)
+{
+    (void)state;
+    enum { N = 300 };
+    inferd_error err;
+    struct ifd_ranking r = {0};
+    float logits[N];
+    uint32_t seed = 7;
+    assert_ok(ifd_ranking_reserve(&r, N, &err), err);
+    for (uint32_t n = 1; n <= N; n += 23) {
+        for (uint32_t i = 0; i < n; i++) {
+            seed = seed * 1664525u + 1013904223u;
+            logits[i] = (float)(seed >> 28); /* many ties */
+        }
+        logits[n / 2] = NAN;
+        ifd_ranking_sort(&r, logits, n);
+        bool seen[N] = {false};
+        for (uint32_t k = 0; k < n; k++) {
+            assert_false(seen[r.order[k]]);
+            seen[r.order[k]] = true;
+            if (k == 0)
+                continue;
+            const uint32_t a = r.order[k - 1], b = r.order[k];
+            assert_true(isnan(logits[b]) || logits[a] > logits[b] ||
+                        (logits[a] == logits[b] && a < b));
+        }
+        assert_int_equal(r.order[n - 1], n / 2);
+    }
+    ifd_ranking_fini(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bodies_are_taken_or_refused),
         cmocka_unit_test(want_of_memory_is_an_error),
         cmocka_unit_test(answers_are_written),
+        cmocka_unit_test(answers_say_more_where_asked),
+        cmocka_unit_test(labels_are_ranked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

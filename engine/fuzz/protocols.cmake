@@ -1,0 +1,1 @@
+ifd_fuzz(protocols codec base)

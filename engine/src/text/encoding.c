@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "text/encoding.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+#define IDS_LEAST 512u
+#define SEQUENCES_LEAST 8u
+
+void ifd_encoding_fini(struct ifd_encoding *e)
+{
+    ifd_free(e->ids);
+    ifd_free(e->offsets);
+    ifd_free(e->first);
+    ifd_free(e->results);
+    *e = (struct ifd_encoding){0};
+}
+
+size_t ifd_encoding_memory(const struct ifd_encoding *e)
+{
+    return e->ids_capacity * sizeof(*e->ids) +
+           e->capacity * (sizeof(*e->offsets) + sizeof(*e->first) + sizeof(*e->results));
+}
+
+/* The array with room for `count` elements, its content kept; NULL when out of memory. */
+static void *grown(void *array, size_t count, size_t size)
+{
+    size_t bytes;
+    return ifd_size_mul(count, size, &bytes) ? ifd_realloc(array, bytes) : NULL;
+}
+
+inferd_status ifd_encoding_reserve(struct ifd_encoding *e, size_t sequences, inferd_error *err)
+{
+    if (sequences <= e->capacity)
+        return INFERD_OK;
+    const size_t capacity = sequences < SEQUENCES_LEAST ? SEQUENCES_LEAST : sequences;
+    uint32_t *offsets = grown(e->offsets, capacity + 1, sizeof(*offsets));
+    if (offsets)
+        e->offsets = offsets;
+    uint32_t *first = grown(e->first, capacity + 1, sizeof(*first));
+    if (first)
+        e->first = first;
+    inferd_result *results = grown(e->results, capacity, sizeof(*results));
+    if (results)
+        e->results = results;
+    if (!offsets || !first || !results)
+        return ifd_fail(err, INFERD_NO_MEMORY, "no memory for %zu texts", sequences);
+    e->capacity = capacity;
+    return INFERD_OK;
+}
+
+static inferd_status reserve_ids(struct ifd_encoding *e, size_t ids, inferd_error *err)
+{
+    if (ids <= e->ids_capacity)
+        return INFERD_OK;
+    size_t capacity = e->ids_capacity ? e->ids_capacity : IDS_LEAST;
+    while (capacity < ids)
+        capacity += capacity / 2;
+    int32_t *now = grown(e->ids, capacity, sizeof(*now));
+    if (!now)
+        return ifd_fail(err, INFERD_NO_MEMORY, "no memory for %zu token ids", ids);
+    e->ids = now;
+    e->ids_capacity = capacity;
+    return INFERD_OK;
+}
+
+/* A text that is being encoded: its ids begin at e->ids[begin]. */
+struct place {
+    struct ifd_encoding *e;
+    const struct ifd_encoding_rules *rules;
+    struct ifd_tokenizer_scratch *scratch;
+    inferd_text text;
+    uint32_t number; /* of the text */
+    size_t begin, count;
+};
+
+/* All tokens of a text that has more than max_length: the same work again, with room. Hardly a text
+ * has more tokens than bytes, so the first or second try has enough. */
+static inferd_status encode_whole(struct place *p, inferd_error *err)
+{
+    bool cut = true;
+    for (size_t room = p->text.size / 2 + p->rules->max_length; cut; room *= 2) {
+        if (room > UINT32_MAX / 4)
+            return ifd_fail(err, INFERD_TEXT_TOO_LONG, "inputs[%u] has too many tokens", p->number);
+        inferd_status st = reserve_ids(p->e, p->begin + room, err);
+        if (!st)
+            st = ifd_tokenizer_encode(p->rules->tokenizer, p->scratch, p->text.data, p->text.size,
+                                      (uint32_t)room, p->e->ids + p->begin, &p->count, &cut, err);
+        if (st)
+            return st;
+    }
+    return INFERD_OK;
+}
+
+/* Keep `head` tokens from the beginning and fill up from the end; the special ones stay. */
+static void keep_ends(struct place *p, uint32_t head)
+{
+    int32_t *ids = p->e->ids + p->begin;
+    const size_t tail = p->rules->max_length - 1 - head; /* with the closing token */
+    memmove(ids + 1 + head, ids + p->count - tail, tail * sizeof(*ids));
+    p->count = p->rules->max_length;
+}
+
+/* Windows of max_length tokens, special ones included, side by side; the last one ends where the
+ * text ends, and so has as much context as the others. */
+static inferd_status lay_windows(struct place *p, inferd_error *err)
+{
+    struct ifd_encoding *e = p->e;
+    const size_t width = p->rules->max_length - 2u, content = p->count - 2;
+    const size_t windows = (content + width - 1) / width;
+    if (windows > p->rules->sequences_max - e->sequences)
+        return ifd_fail(err, INFERD_TOO_MANY_INPUTS,
+                        "inputs[%u] has %zu tokens, which are %zu windows; windows count against "
+                        "the %u inputs that a request may have",
+                        p->number, content, windows, p->rules->sequences_max);
+    inferd_status st = ifd_encoding_reserve(e, e->sequences + windows, err);
+    if (!st)
+        st = reserve_ids(e, p->begin + p->count + windows * p->rules->max_length, err);
+    if (st)
+        return st;
+    const int32_t *raw = e->ids + p->begin;
+    const int32_t open = raw[0], close = raw[p->count - 1];
+    int32_t *out = e->ids + p->begin + p->count;
+    for (size_t i = 0; i < windows; i++, out += width + 2) {
+        const size_t at = i + 1 < windows ? i * width : content - width;
+        out[0] = open;
+        memcpy(out + 1, raw + 1 + at, width * sizeof(*out));
+        out[width + 1] = close;
+        e->offsets[e->sequences + i] = (uint32_t)(p->begin + i * (width + 2));
+    }
+    e->sequences += (uint32_t)windows - 1; /* the caller counts one */
+    p->count = windows * (width + 2);
+    memmove(e->ids + p->begin, out - p->count, p->count * sizeof(*out));
+    return INFERD_OK;
+}
+
+/* The text did not fit, and its beginning is not what is wanted. */
+static inferd_status encode_long(struct place *p, bool *cut, inferd_error *err)
+{
+    const uint8_t how = p->rules->truncation;
+    if (how == IFD_TRUNCATION_NONE)
+        return ifd_fail(err, INFERD_TEXT_TOO_LONG,
+                        "inputs[%u] has more than %u tokens; shorten it, or ask for another "
+                        "truncation than \"none\"",
+                        p->number, p->rules->max_length);
+    inferd_status st = encode_whole(p, err);
+    if (st)
+        return st;
+    if (how == IFD_TRUNCATION_WINDOW_MEAN || how == IFD_TRUNCATION_WINDOW_MAX) {
+        *cut = false;
+        return lay_windows(p, err);
+    }
+    keep_ends(p, how == IFD_TRUNCATION_LEFT ? 0 : (p->rules->max_length - 2u) / 4);
+    return INFERD_OK;
+}
+
+inferd_status ifd_encoding_fill(struct ifd_encoding *e, const struct ifd_encoding_rules *rules,
+                                struct ifd_tokenizer_scratch *scratch, ifd_text_at *at,
+                                const void *texts, uint32_t count, inferd_error *err)
+{
+    size_t total = 0;
+    e->texts = e->sequences = 0;
+    inferd_status st = ifd_encoding_reserve(e, count, err);
+    for (uint32_t i = 0; i < count && !st; i++) {
+        struct place p = {.e = e,
+                          .rules = rules,
+                          .scratch = scratch,
+                          .text = at(texts, i),
+                          .number = i,
+                          .begin = total};
+        bool cut = false;
+        if ((st = ifd_encoding_reserve(e, e->sequences + (size_t)(count - i), err)) ||
+            (st = reserve_ids(e, total + rules->max_length, err)))
+            break;
+        st = ifd_tokenizer_encode(rules->tokenizer, scratch, p.text.data, p.text.size,
+                                  rules->max_length, e->ids + total, &p.count, &cut, err);
+        if (st)
+            return ifd_fail_prefix(err, "inputs[%u]", i);
+        e->first[i] = e->sequences;
+        e->offsets[e->sequences] = (uint32_t)total;
+        if (cut && rules->truncation != IFD_TRUNCATION_RIGHT && (st = encode_long(&p, &cut, err)))
+            break;
+        e->sequences++;
+        e->results[i].tokens = (uint32_t)p.count;
+        e->results[i].truncated = cut;
+        total += p.count;
+    }
+    if (st)
+        return st;
+    e->first[count] = e->sequences;
+    e->offsets[e->sequences] = (uint32_t)total;
+    e->texts = count;
+    return INFERD_OK;
+}
