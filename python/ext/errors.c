@@ -33,6 +33,7 @@ static PyObject *builtin_of(unsigned code)
     case INFERD_INVALID_JSON:
     case INFERD_INVALID_REQUEST:
     case INFERD_TOO_MANY_INPUTS:
+    case INFERD_TEXT_TOO_LONG:
         return PyExc_ValueError;
     case INFERD_NO_MEMORY:
         return PyExc_MemoryError;

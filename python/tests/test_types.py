@@ -44,7 +44,7 @@ def test_the_error_classes_are_the_table():
     header = (ROOT / "engine" / "include" / "inferd" / "inferd.h").read_text(encoding="utf-8")
     table = header[header.index("#define INFERD_STATUS_MAP"):header.index("typedef enum")]
     rows = re.findall(r'X\((\w+), (\d+), "(\w+)", "[^"]*",\s*(\d+),\s*(\d)\)', table.replace("\\\n", ""))
-    assert len(rows) == 31
+    assert len(rows) == 34
     for name, _code, kind, http, retry in rows:
         if name == "OK":
             continue

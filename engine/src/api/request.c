@@ -31,8 +31,8 @@ struct inferd_request {
     float *logits;                              /* [logits_capacity] */
     size_t logits_capacity;
     struct ifd_ranking ranking;
-    bool keep_logits;
-    uint64_t tokenize_ns, serialize_ns;
+    bool keep_logits, kept; /* from now on; of what is set */
+    uint64_t serialize_ns;
 };
 
 inferd_status inferd_request_open(inferd_batcher *batcher, inferd_request **out, inferd_error *err)
@@ -85,7 +85,8 @@ static inferd_status reserve_logits(inferd_request *r, inferd_error *err)
     const uint32_t labels = ifd_engine_labels(r->job.engine);
     const size_t count = (size_t)r->encoding.sequences * labels;
     r->job.logits = NULL;
-    if (!r->keep_logits && !ifd_codec_wants_logits(&ifd_codec_native, &r->decode) &&
+    r->kept = r->keep_logits;
+    if (!r->kept && !ifd_codec_wants_logits(&ifd_codec_native, &r->decode) &&
         !ifd_encoding_has_windows(&r->encoding))
         return INFERD_OK;
     inferd_status st = ifd_ranking_reserve(&r->ranking, labels, err);
@@ -107,7 +108,6 @@ static inferd_status tokenize(inferd_request *r, ifd_text_at *at, const void *te
                               inferd_error *err)
 {
     const inferd_model *model = ifd_engine_model(r->job.engine);
-    const uint64_t began = ifd_clock_ns();
     const uint8_t said = r->decode.options.truncation;
     r->truncation = said == IFD_TRUNCATION_UNSAID ? IFD_TRUNCATION_RIGHT : said;
     const struct ifd_encoding_rules rules = {.tokenizer = ifd_model_tokenizer(model),
@@ -115,13 +115,13 @@ static inferd_status tokenize(inferd_request *r, ifd_text_at *at, const void *te
                                              .sequences_max = r->batcher->max_inputs,
                                              .truncation = r->truncation};
     r->job.texts = 0; /* not submittable until all is well */
-    r->serialize_ns = 0;
     inferd_status st = ifd_encoding_fill(&r->encoding, &rules, r->scratch, at, texts, count, err);
     if (!st)
         st = reserve_logits(r, err);
     if (!st)
         r->job.texts = r->encoding.sequences;
-    r->tokenize_ns = ifd_clock_ns() - began;
+    r->tokenized_ns = ifd_clock_ns();
+    r->serialize_ns = 0;
     return st;
 }
 
@@ -195,7 +195,6 @@ inferd_status inferd_request_submit(inferd_request *r, uint32_t timeout_ms, infe
         ms = said_ms;
     r->done = done;
     r->arg = arg;
-    r->tokenized_ns = ifd_clock_ns();
     r->job.ids = r->encoding.ids;
     r->job.offsets = r->encoding.offsets;
     r->job.results = r->encoding.results;
@@ -231,16 +230,27 @@ static void scores_of(const void *model, const float *logits, float *scores)
     inferd_scores(model, logits, scores);
 }
 
-static uint64_t between(uint64_t from_ns, uint64_t to_ns)
+void inferd_request_get_times(const inferd_request *r, inferd_request_times *out)
 {
-    return to_ns > from_ns ? to_ns - from_ns : 0;
+    const struct ifd_job *job = &r->job;
+    const uint64_t left_queue = job->started_ns ? job->started_ns : job->finished_ns;
+    const inferd_request_times full = {
+        .struct_size = out->struct_size,
+        .parse_ns = r->parsed_ns - r->began_ns,
+        .tokenize_ns = r->tokenized_ns - r->parsed_ns,
+        .queue_ns = left_queue - job->queued_ns,
+        .infer_ns = job->finished_ns - left_queue,
+        .serialize_ns = r->serialize_ns,
+    };
+    ifd_figures_copy(out, &full, sizeof(full));
 }
 
 const char *inferd_request_answer(inferd_request *r, size_t *size)
 {
-    const uint64_t began = ifd_clock_ns();
     const struct ifd_encoding *e = &r->encoding;
     const struct ifd_job *job = &r->job;
+    inferd_request_times times = {.struct_size = sizeof(times)};
+    inferd_request_get_times(r, &times);
     const struct ifd_answer answer = {
         .label = label_name,
         .scores = scores_of,
@@ -252,10 +262,11 @@ const char *inferd_request_answer(inferd_request *r, size_t *size)
         .count = e->texts,
         .labels = ifd_engine_labels(job->engine),
         .ranking = &r->ranking,
-        .times = {.parse_ns = between(r->began_ns, r->parsed_ns),
-                  .tokenize_ns = between(r->parsed_ns, r->tokenized_ns),
-                  .queue_ns = between(r->tokenized_ns, job->started_ns),
-                  .infer_ns = between(job->started_ns, job->finished_ns)}};
+        .times = {.parse_ns = times.parse_ns,
+                  .tokenize_ns = times.tokenize_ns,
+                  .queue_ns = times.queue_ns,
+                  .infer_ns = times.infer_ns}};
+    const uint64_t began = ifd_clock_ns();
     ifd_buf_reset(&r->answer);
     ifd_codec_native.encode(&answer, &r->answer);
     r->serialize_ns = ifd_clock_ns() - began;
@@ -267,20 +278,5 @@ const char *inferd_request_answer(inferd_request *r, size_t *size)
 
 const float *inferd_request_logits(const inferd_request *r)
 {
-    return r->job.logits;
-}
-
-void inferd_request_get_times(const inferd_request *r, inferd_request_times *out)
-{
-    const struct ifd_job *job = &r->job;
-    const uint64_t left_queue = job->started_ns ? job->started_ns : job->finished_ns;
-    const inferd_request_times full = {
-        .struct_size = out->struct_size,
-        .parse_ns = between(r->began_ns, r->parsed_ns),
-        .tokenize_ns = r->tokenize_ns,
-        .queue_ns = left_queue - job->queued_ns,
-        .infer_ns = job->finished_ns - left_queue,
-        .serialize_ns = r->serialize_ns,
-    };
-    ifd_figures_copy(out, &full, sizeof(full));
+    return r->kept ? r->job.logits : NULL;
 }
