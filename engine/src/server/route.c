@@ -133,7 +133,6 @@ static int index_page(struct ifd_io *io, struct ifd_buf *body);
 #define VERSION "/v2/models/{model}/versions/{version}"
 static const struct ifd_route routes[] = {
     {.path = "/infer", .allow = "POST", .codec = &ifd_codec_native},
-    {.path = "/infer/stream", .allow = "POST", .stream = true},
     {.path = "/healthz", .allow = READ, .page = alive, .open = true},
     {.path = "/livez", .allow = READ, .page = alive, .open = true},
     {.path = "/readyz", .allow = READ, .page = ready, .open = true},
@@ -142,6 +141,7 @@ static const struct ifd_route routes[] = {
      .page = ifd_metrics_page,
      .media_type = IFD_METRICS_MEDIA_TYPE},
     {.path = "/info", .allow = READ, .page = info},
+    {.path = "/infer/stream", .allow = "POST", .stream = true},
     {.path = "/openapi.json", .allow = READ, .page = ifd_openapi_page},
     {.path = "/admin/models", .allow = READ, .page = ifd_admin_models_page, .needs_key = true},
     {.path = "/admin/models/load", .allow = "POST", .admin = ifd_admin_load, .needs_key = true},
