@@ -102,7 +102,7 @@ def draw(results: dict[str, Any], out: Path) -> list[tuple[str, str]]:
     import matplotlib.pyplot as plt
 
     plt.rcParams.update({"svg.hashsalt": "inferd", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
-    colours = {name: f"C{i}" for i, name in enumerate(NAMES)}
+    colours = dict(zip(NAMES, ("tab:gray", "tab:orange", "tab:cyan", "tab:blue", "tab:purple", "black", "tab:green")))
     made = []
 
     def save(figure: Any, name: str, title: str) -> None:
@@ -123,7 +123,7 @@ def draw(results: dict[str, Any], out: Path) -> list[tuple[str, str]]:
                 rate.plot(at, [(b["requests"] - b["failed"]) / 5 for b in r["series"]], color=colours[name])
             latency.set(yscale="log", ylabel="p95 of 5 s, ms")
             latency.axhline(800, color="grey", linestyle=":", linewidth=1)
-            latency.legend(fontsize=8, loc="upper left")
+            latency.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
             rate.set(xlabel="seconds since the start of the ramp", ylabel="answered a second")
             save(figure, f"{model}-{profile}", f"Latency over time, {profile} ramp, {MODELS[model]}")
         shown = {n: f["saturation"]["steps"] for n, f in systems.items() if "saturation" in f}
