@@ -115,7 +115,7 @@ class Images(unittest.TestCase):
             root = oci.Reader(self.out / "inferd").tree(arch)
             self.assertEqual(recipes.check(recipe, root), [])
             libraries = [p for p in root.entries if re.search(r"/lib[^/]*\.so\.[0-9.]+$", p) and root.entries[p].kind == "file"]
-            self.assertEqual(len(libraries), 5)
+            self.assertEqual(len(libraries), 6)
             for path in libraries:
                 root = oci.Reader(self.out / "inferd").tree(arch)
                 del root.entries[path]
