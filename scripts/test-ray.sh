@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 began=$SECONDS
 python=$PWD/$(scripts/ray-venv.sh)
 run() { "$python" -m pytest -c python/pyproject.toml --rootdir python -p no:cacheprovider "$@"; }
-run python/tests/ray_app "$@"
+# a process for each file: each has a Ray of its own, and a process can have one
+for file in python/tests/ray_app/test_*.py; do run "$file" "$@"; done
 for kind in ray-haproxy ray-default; do
   echo "conformance: $kind"
   INFERD_CONFORMANCE=$kind run python/tests/conformance "$@"
