@@ -146,7 +146,7 @@ class Ray(unittest.TestCase):
         return [*self.cluster["workerGroupSpecs"], gpu]
 
     def test_arguments_are_those_of_the_application(self):
-        arguments, model = named("serve", "Arguments"), named("serve", "ModelConfig")
+        arguments, model = named("serve", "Arguments"), named("_served", "Source") | named("_served", "ModelConfig")
         for name in serveconfig.VARIANTS:
             c = serveconfig.config(source(serveconfig.SOURCE), name)
             (application,) = c["applications"]
