@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/jsonout.h"
-#include "codec/codec.h"
+#include "codec/fields.h"
 
 enum state {
     S_TOP,
@@ -54,25 +54,6 @@ static const struct key {
     {"details", SEEN_DETAILS, S_PARAMETER_KEY, S_DETAILS},
 };
 
-static const char *event_name(enum ifd_json_event event)
-{
-    switch (event) {
-    case IFD_JSON_OBJECT_BEGIN:
-        return "an object";
-    case IFD_JSON_ARRAY_BEGIN:
-        return "a list";
-    case IFD_JSON_STRING:
-        return "a string";
-    case IFD_JSON_NUMBER:
-        return "a number";
-    case IFD_JSON_TRUE:
-    case IFD_JSON_FALSE:
-        return "a boolean";
-    default:
-        return "null";
-    }
-}
-
 static inferd_status bad(inferd_error *err, const char *what)
 {
     return ifd_fail(err, INFERD_INVALID_REQUEST, "%s", what);
@@ -96,21 +77,10 @@ static inferd_status unknown_key(const struct ifd_decode *d, inferd_error *err)
                                         "\"raw_scores\", \"truncation\" and \"details\"");
 }
 
-/* Pieces of a key or of a number. */
-static void keep(struct ifd_decode *d, const char *s, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (d->key_size < IFD_CODEC_KEY_MAX)
-            d->key[d->key_size] = s[i];
-        if (d->key_size <= IFD_CODEC_KEY_MAX)
-            d->key_size++;
-    }
-}
-
 static inferd_status take_key(struct ifd_decode *d, const char *s, size_t n, bool last,
                               inferd_error *err)
 {
-    keep(d, s, n);
+    ifd_fields_append(d, s, n);
     if (!last)
         return INFERD_OK;
     const struct key *key = NULL;
@@ -134,7 +104,7 @@ static inferd_status take_timeout(struct ifd_decode *d, enum ifd_json_event even
                                   size_t n, bool last, inferd_error *err)
 {
     if (event == IFD_JSON_NUMBER) {
-        keep(d, s, n);
+        ifd_fields_append(d, s, n);
         if (!last)
             return INFERD_OK;
         n = d->key_size;
@@ -150,7 +120,7 @@ static inferd_status take_top_k(struct ifd_decode *d, enum ifd_json_event event,
                                 size_t n, bool last, inferd_error *err)
 {
     if (event == IFD_JSON_NUMBER) {
-        keep(d, s, n);
+        ifd_fields_append(d, s, n);
         if (!last)
             return INFERD_OK;
         n = d->key_size;
@@ -167,7 +137,7 @@ static inferd_status take_flag(struct ifd_decode *d, enum ifd_json_event event, 
     const bool details = d->state == S_DETAILS;
     if (event != IFD_JSON_TRUE && event != IFD_JSON_FALSE)
         return ifd_fail(err, INFERD_INVALID_REQUEST, "\"%s\" must be true or false, not %s",
-                        details ? "details" : "raw_scores", event_name(event));
+                        details ? "details" : "raw_scores", ifd_fields_event_name(event));
     *(details ? &d->options.details : &d->options.raw_scores) = event == IFD_JSON_TRUE;
     d->state = S_PARAMETER_KEY;
     return INFERD_OK;
@@ -177,7 +147,7 @@ static inferd_status take_truncation(struct ifd_decode *d, enum ifd_json_event e
                                      size_t n, bool last, inferd_error *err)
 {
     if (event == IFD_JSON_STRING) {
-        keep(d, s, n);
+        ifd_fields_append(d, s, n);
         if (!last)
             return INFERD_OK;
         n = d->key_size;
@@ -221,7 +191,7 @@ static inferd_status take_event(struct ifd_decode *d, enum ifd_json_event event,
             return ifd_fail(
                 err, INFERD_INVALID_REQUEST,
                 "the body must be a JSON object such as {\"inputs\": [\"a text\"]}, not %s",
-                event_name(event));
+                ifd_fields_event_name(event));
         d->state = S_KEY;
         return INFERD_OK;
     case S_KEY:
@@ -233,7 +203,7 @@ static inferd_status take_event(struct ifd_decode *d, enum ifd_json_event event,
     case S_PARAMETERS:
         if (event != IFD_JSON_OBJECT_BEGIN)
             return ifd_fail(err, INFERD_INVALID_REQUEST, "\"parameters\" must be an object, not %s",
-                            event_name(event));
+                            ifd_fields_event_name(event));
         d->state = S_PARAMETER_KEY;
         return INFERD_OK;
     case S_PARAMETER_KEY:
@@ -260,7 +230,7 @@ static inferd_status take_event(struct ifd_decode *d, enum ifd_json_event event,
             return ifd_fail(err, INFERD_INVALID_REQUEST, "\"%s\" must be %s, not %s",
                             d->state == S_TEXT ? "text" : "inputs",
                             d->state == S_TEXT ? "a string" : "a string or a list of strings",
-                            event_name(event));
+                            ifd_fields_event_name(event));
         inferd_status status = take_string(d, s, n, last, err);
         if (!status && last)
             d->state = S_KEY;
@@ -270,7 +240,7 @@ static inferd_status take_event(struct ifd_decode *d, enum ifd_json_event event,
             return take_string(d, s, n, last, err);
         if (event != IFD_JSON_ARRAY_END)
             return ifd_fail(err, INFERD_INVALID_REQUEST, "inputs[%u] must be a string, not %s",
-                            d->texts.count, event_name(event));
+                            d->texts.count, ifd_fields_event_name(event));
         d->state = S_KEY;
         return d->texts.count > 0 ? INFERD_OK : bad(err, "\"inputs\" is an empty list");
     default:

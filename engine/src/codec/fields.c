@@ -31,18 +31,23 @@ inferd_status ifd_fields_mismatch(const char *what, const char *must_be, enum if
                     ifd_fields_event_name(event));
 }
 
-bool ifd_fields_keep(struct ifd_decode *d, const char *s, size_t n, bool last)
+void ifd_fields_append(struct ifd_decode *d, const char *s, size_t n)
 {
-    if (d->key_is_done) {
-        d->key_size = 0;
-        d->key_is_done = false;
-    }
     for (size_t i = 0; i < n; i++) {
         if (d->key_size < IFD_CODEC_KEY_MAX)
             d->key[d->key_size] = s[i];
         if (d->key_size <= IFD_CODEC_KEY_MAX)
             d->key_size++;
     }
+}
+
+bool ifd_fields_keep(struct ifd_decode *d, const char *s, size_t n, bool last)
+{
+    if (d->key_is_done) {
+        d->key_size = 0;
+        d->key_is_done = false;
+    }
+    ifd_fields_append(d, s, n);
     d->key_is_done = last;
     return last;
 }

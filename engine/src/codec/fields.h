@@ -35,6 +35,8 @@ IFD_MUST_CHECK inferd_status ifd_fields_finish(struct ifd_decode *d, inferd_erro
 /* A piece of a short string or number. True when it is complete: d->key[0 .. d->key_size); what is
  * longer than IFD_CODEC_KEY_MAX has a larger key_size. The next piece begins anew. */
 bool ifd_fields_keep(struct ifd_decode *d, const char *s, size_t n, bool last);
+/* The bytes alone, to those that are kept: for who says by itself where a piece begins. */
+void ifd_fields_append(struct ifd_decode *d, const char *s, size_t n);
 bool ifd_fields_kept_is(const struct ifd_decode *d, const char *s);
 /* A piece of a text. `what` names the field in messages. */
 IFD_MUST_CHECK inferd_status ifd_fields_text(struct ifd_decode *d, const char *s, size_t n,

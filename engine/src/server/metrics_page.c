@@ -31,7 +31,7 @@ static uint64_t sum(const struct ifd_server *s, size_t field)
 #define SUM_AT(s, field, i) \
     sum((s), offsetof(struct ifd_metrics_io, field) + (i) * sizeof(uint64_t))
 
-static void view(const struct ifd_server *s, size_t field, struct ifd_hist_view *v)
+void ifd_metrics_page_view(const struct ifd_server *s, size_t field, struct ifd_hist_view *v)
 {
     memset(v, 0, sizeof(*v));
     for (unsigned i = 0; i < s->config.http_threads; i++)
@@ -155,14 +155,16 @@ static void add_requests(struct ifd_mtext *m, const struct ifd_server *s)
     ifd_mtext_family(m, HISTOGRAM, "inferd_request_duration_seconds",
                      "Answered inference requests: first byte in to last byte out, by outcome.");
     for (unsigned i = 0; i < IFD_OUTCOMES; i++) {
-        view(s, offsetof(struct ifd_metrics_io, duration) + i * sizeof(struct ifd_hist), &v);
+        ifd_metrics_page_view(
+            s, offsetof(struct ifd_metrics_io, duration) + i * sizeof(struct ifd_hist), &v);
         if (i == IFD_OUTCOME_OK || v.count) /* 75 series each: those that there are */
             ifd_mtext_hist(m, LABEL("outcome", ifd_outcome_names[i]), &v);
     }
     ifd_mtext_family(m, HISTOGRAM, "inferd_stage_duration_seconds",
                      "Where the time of answered inferences went; stages add up to the duration.");
     for (unsigned i = 0; i < IFD_STAGES; i++) {
-        view(s, offsetof(struct ifd_metrics_io, stages) + i * sizeof(struct ifd_hist), &v);
+        ifd_metrics_page_view(
+            s, offsetof(struct ifd_metrics_io, stages) + i * sizeof(struct ifd_hist), &v);
         ifd_mtext_hist(m, LABEL("stage", ifd_stage_names[i]), &v);
     }
     const uint64_t closed = SUM(s, closed), opened = SUM(s, opened);
@@ -215,10 +217,10 @@ static void add_inputs(struct ifd_mtext *m, const struct ifd_server *s)
             SUM(s, truncated));
     counter(m, "inferd_windowed_inputs_total", "Longer texts computed whole, in windows.",
             SUM(s, windowed));
-    view(s, offsetof(struct ifd_metrics_io, input_tokens), &v);
+    ifd_metrics_page_view(s, offsetof(struct ifd_metrics_io, input_tokens), &v);
     histogram(m, "inferd_input_tokens", "Tokens of a text, after truncation.", &v);
     add_labels(m, s);
-    view(s, offsetof(struct ifd_metrics_io, confidence), &v);
+    ifd_metrics_page_view(s, offsetof(struct ifd_metrics_io, confidence), &v);
     histogram(m, "inferd_confidence", "Confidence of the predicted label of answered inputs.", &v);
 }
 

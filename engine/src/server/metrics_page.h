@@ -13,4 +13,7 @@ int ifd_metrics_page(struct ifd_io *io, struct ifd_buf *body);
 /* One log line: how all requests ended. After the I/O threads have ended, so it is exact. */
 void ifd_metrics_log_totals(const struct ifd_server *s);
 
+/* One histogram of all I/O threads; `field` is its offset in struct ifd_metrics_io. */
+void ifd_metrics_page_view(const struct ifd_server *s, size_t field, struct ifd_hist_view *v);
+
 #endif

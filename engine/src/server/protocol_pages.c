@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "base/jsonout.h"
-#include "server/metrics.h"
+#include "server/metrics_page.h"
 #include "server/server_state.h"
 
 bool ifd_page_is_ready(struct ifd_io *io)
@@ -125,15 +125,6 @@ int ifd_page_oip_index(struct ifd_io *io, struct ifd_buf *body)
     return 200;
 }
 
-/* A histogram of all I/O threads; `field` is its offset in a shard. */
-static void view(const struct ifd_server *s, size_t field, struct ifd_hist_view *v)
-{
-    memset(v, 0, sizeof(*v));
-    for (unsigned i = 0; i < s->config.http_threads; i++)
-        ifd_hist_view_add(
-            v, (const struct ifd_hist *)(const void *)((const char *)&s->ios[i].metrics + field));
-}
-
 static void add_statistic(struct ifd_buf *body, const char *name, uint64_t count, uint64_t ns)
 {
     ifd_buf_printf(body, "\"%s\":{\"count\":%llu,\"ns\":%llu}", name, (unsigned long long)count,
@@ -144,7 +135,8 @@ static void add_stage(struct ifd_buf *body, const struct ifd_server *s, const ch
                       enum ifd_stage stage)
 {
     struct ifd_hist_view v;
-    view(s, offsetof(struct ifd_metrics_io, stages) + stage * sizeof(struct ifd_hist), &v);
+    ifd_metrics_page_view(
+        s, offsetof(struct ifd_metrics_io, stages) + stage * sizeof(struct ifd_hist), &v);
     ifd_buf_add_char(body, ',');
     add_statistic(body, name, v.count, v.sum);
 }
@@ -158,9 +150,10 @@ int ifd_page_oip_stats(struct ifd_io *io, struct ifd_buf *body)
     struct ifd_hist_view ok, v;
     uint64_t failures = 0, failures_ns = 0;
     ifd_sched_get_stats(s->sched, &stats);
-    view(s, offsetof(struct ifd_metrics_io, duration), &ok);
+    ifd_metrics_page_view(s, offsetof(struct ifd_metrics_io, duration), &ok);
     for (unsigned i = IFD_OUTCOME_OK + 1; i < IFD_OUTCOMES; i++) {
-        view(s, offsetof(struct ifd_metrics_io, duration) + i * sizeof(struct ifd_hist), &v);
+        ifd_metrics_page_view(
+            s, offsetof(struct ifd_metrics_io, duration) + i * sizeof(struct ifd_hist), &v);
         failures += v.count;
         failures_ns += v.sum;
     }
