@@ -95,6 +95,23 @@ def tables(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def replicas_figure(rows: list[tuple[float, float, int]]) -> Any:
+    """Rows of seconds, offered requests a second, running replicas: autoscale.py's, over time."""
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, load = plt.subplots(figsize=(9, 3.2))
+    replicas = load.twinx()
+    at = [r[0] for r in rows]
+    load.fill_between(at, [r[1] for r in rows], step="post", alpha=0.3, label="offered requests a second")
+    replicas.step(at, [r[2] for r in rows], "C1", where="post", label="running replicas")
+    replicas.set(ylabel="running replicas", ylim=(0, max(r[2] for r in rows) + 1))
+    load.set(xlabel="seconds", ylabel="offered requests a second")
+    figure.legend(loc="upper right", fontsize=8)
+    return figure
+
+
 def draw(results: dict[str, Any], out: Path) -> list[tuple[str, str]]:
     """Plots as SVG files: (name, title)."""
     import matplotlib
@@ -141,14 +158,8 @@ def draw(results: dict[str, Any], out: Path) -> list[tuple[str, str]]:
             save(figure, f"{model}-saturation", f"Saturation, {MODELS[model]}")
     if (out / "autoscale.csv").exists():
         with open(out / "autoscale.csv", newline="", encoding="utf-8") as f:
-            rows = list(csv.DictReader(f))
-        figure, load = plt.subplots(figsize=(9, 3.2))
-        replicas = load.twinx()
-        at = [float(r["seconds"]) for r in rows]
-        load.fill_between(at, [float(r["requests_per_s"]) for r in rows], step="post", alpha=0.3)
-        replicas.step(at, [int(r["replicas"]) for r in rows], "C1", where="post")
-        replicas.set(ylabel="running replicas", ylim=(0, max(int(r["replicas"]) for r in rows) + 1))
-        load.set(xlabel="seconds", ylabel="offered requests a second")
+            rows = [(float(r["seconds"]), float(r["requests_per_s"]), int(r["replicas"])) for r in csv.DictReader(f)]
+        figure = replicas_figure(rows)
         save(figure, "replicas", "Replicas over time: Ray Serve, scaled on the engine's saturation")
     return made
 
