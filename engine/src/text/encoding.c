@@ -217,8 +217,9 @@ static inferd_status encode_pair(struct place *p, inferd_text text, bool *cut, u
     if (st)
         return st;
     const size_t a = p->count - 2, b = q.count - 2, room = most - 3u;
-    size_t keep_a = a, keep_b = b;
-    *cut = a + b > room;
+    /* of a text that goes on, one more than was encoded is enough to be the longer one */
+    size_t keep_a = a + (*cut && !again), keep_b = b + (cut_q && !again && !left);
+    *cut = keep_a + keep_b > room;
     if (*cut && p->rules->truncation == IFD_TRUNCATION_NONE)
         return too_long(p, err);
     if (*cut)
