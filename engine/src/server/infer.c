@@ -54,6 +54,8 @@ static inferd_status find_timeout(const struct ifd_io *io, struct ifd_request *r
 static void count_texts(struct ifd_io *io, const struct ifd_request *r)
 {
     const struct ifd_encoding *e = &r->encoding;
+    if (!r->parent)
+        ifd_counter_add(&io->metrics.requests[e->texts > 1], 1);
     for (uint32_t i = 0; i < e->texts; i++)
         ifd_metrics_count_input(&io->metrics, e->results[i].tokens, e->results[i].truncated,
                                 e->first[i + 1] - e->first[i] > 1);
