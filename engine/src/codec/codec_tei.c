@@ -98,10 +98,6 @@ static inferd_status value(struct ifd_decode *d, uint64_t path, enum ifd_json_ev
     bool flag = false;
     inferd_status st = INFERD_OK;
     switch (path) {
-    case 0:
-        if (event == IFD_JSON_OBJECT_BEGIN || event == IFD_JSON_OBJECT_END)
-            return INFERD_OK;
-        return ifd_fields_mismatch("the body", "an object", event, err);
     case P1(TRUNCATE):
         if (event == IFD_JSON_NULL)
             return INFERD_OK;
@@ -244,10 +240,6 @@ static inferd_status tokenize_value(struct ifd_decode *d, uint64_t path, enum if
     bool flag = true;
     inferd_status st;
     switch (path) {
-    case 0:
-        if (event == IFD_JSON_OBJECT_BEGIN || event == IFD_JSON_OBJECT_END)
-            return INFERD_OK;
-        return ifd_fields_mismatch("the body", "an object", event, err);
     case P1(ADD_SPECIAL_TOKENS):
         st = ifd_fields_flag(event, "\"add_special_tokens\"", &flag, err);
         d->options.details = flag;
