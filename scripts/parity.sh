@@ -21,6 +21,7 @@ else
 fi
 "$python" engine/tests/text/tools/diff_tokenizers.py --driver build/tests/text/tok_driver --sst2 "$sst2" \
   --tokenizer "$model/tokenizer.json" --random "${PARITY_RANDOM:-1000000}" --only "${PARITY_ONLY:-}"
+"$python" engine/tests/text/tools/diff_pairs.py --driver build/tests/text/tok_driver --tokenizer "$model/tokenizer.json"
 "$python" engine/tests/text/tools/diff_vocab.py --driver build/tests/text/tok_driver
 "$python" engine/tests/model/tools/parity.py build/inferd --model "$model"
 echo "parity: done in $((SECONDS - began)) s"

@@ -154,6 +154,13 @@ const struct ifd_option ifd_serve_options[] = {
      .choices = "debug|info|warn|error",
      .help = "the least level that is written"},
     {.kind = IFD_OPTION_FLAG, .name = "access-log", .help = "one line per request"},
+    {.kind = IFD_OPTION_CHOICE,
+     .name = "metrics-compat",
+     .value = "none|tei",
+     .preset = "none",
+     .choices = "none|tei",
+     .help = "/metrics under other names, too: those of Text Embeddings Inference, for its "
+             "dashboards and autoscaling rules"},
     {.kind = IFD_OPTION_STRING,
      .name = "otlp-endpoint",
      .value = "URL",
@@ -256,6 +263,7 @@ void ifd_serve_config(const struct ifd_options *o, struct ifd_server_config *c)
     c->admin_key_file = ifd_options_text(o, "admin-key-file");
     c->load_at_full_priority = ifd_options_number(o, "load-priority") == 1; /* idle|normal */
     c->ui = ifd_options_number(o, "ui") == 1;                               /* off|on */
+    c->metrics_tei = ifd_options_number(o, "metrics-compat") == 1;          /* none|tei */
     c->access_log = ifd_options_flag(o, "access-log");
     c->otlp_endpoint = ifd_options_text(o, "otlp-endpoint");
     c->otlp_service = ifd_options_text(o, "otlp-service");

@@ -8,7 +8,7 @@
 #include "cli/options.h"
 #include "server/server.h"
 
-#define IFD_SERVE_OPTION_COUNT 57u
+#define IFD_SERVE_OPTION_COUNT 58u
 extern const struct ifd_option ifd_serve_options[IFD_SERVE_OPTION_COUNT];
 
 /* The server's own defaults into the table's, so that there is one place that knows them. */

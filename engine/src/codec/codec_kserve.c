@@ -15,10 +15,6 @@ static inferd_status value(struct ifd_decode *d, uint64_t path, enum ifd_json_ev
 {
     static const char shape[] = "a list of texts, or of objects with \"text\"";
     switch (path) {
-    case 0:
-        if (event == IFD_JSON_OBJECT_BEGIN || event == IFD_JSON_OBJECT_END)
-            return INFERD_OK;
-        return ifd_fields_mismatch("the body", "an object", event, err);
     case P1(INSTANCES):
         if (event == IFD_JSON_ARRAY_BEGIN || event == IFD_JSON_ARRAY_END)
             return INFERD_OK;

@@ -100,35 +100,34 @@ static inferd_status take_key(struct ifd_decode *d, const char *s, size_t n, boo
     return INFERD_OK;
 }
 
+/* A piece of a short value: true when it is complete, in d->key[0 .. *size). */
+static bool take_short(struct ifd_decode *d, const char *s, size_t n, bool last, size_t *size)
+{
+    ifd_fields_append(d, s, n);
+    if (!last)
+        return false;
+    *size = d->key_size;
+    d->key_size = 0;
+    d->state = S_PARAMETER_KEY;
+    return true;
+}
+
 static inferd_status take_timeout(struct ifd_decode *d, enum ifd_json_event event, const char *s,
                                   size_t n, bool last, inferd_error *err)
 {
-    if (event == IFD_JSON_NUMBER) {
-        ifd_fields_append(d, s, n);
-        if (!last)
-            return INFERD_OK;
-        n = d->key_size;
-        d->key_size = 0;
-        d->state = S_PARAMETER_KEY;
-        if (ifd_codec_timeout(d->key, n, &d->options.timeout_ms))
-            return INFERD_OK;
-    }
+    if (event == IFD_JSON_NUMBER &&
+        (!take_short(d, s, n, last, &n) || ifd_codec_timeout(d->key, n, &d->options.timeout_ms)))
+        return INFERD_OK;
     return bad(err, "\"timeout_ms\" must be a whole number of milliseconds, 1 to 86400000");
 }
 
 static inferd_status take_top_k(struct ifd_decode *d, enum ifd_json_event event, const char *s,
                                 size_t n, bool last, inferd_error *err)
 {
-    if (event == IFD_JSON_NUMBER) {
-        ifd_fields_append(d, s, n);
-        if (!last)
-            return INFERD_OK;
-        n = d->key_size;
-        d->key_size = 0;
-        d->state = S_PARAMETER_KEY;
-        if (ifd_codec_number(d->key, n, IFD_CODEC_TOP_K_MAX, &d->options.top_k))
-            return INFERD_OK;
-    }
+    if (event == IFD_JSON_NUMBER &&
+        (!take_short(d, s, n, last, &n) ||
+         ifd_codec_number(d->key, n, IFD_CODEC_TOP_K_MAX, &d->options.top_k)))
+        return INFERD_OK;
     return bad(err, "\"top_k\" must be a whole number, 0 (all labels) to 1000000");
 }
 
@@ -146,16 +145,10 @@ static inferd_status take_flag(struct ifd_decode *d, enum ifd_json_event event, 
 static inferd_status take_truncation(struct ifd_decode *d, enum ifd_json_event event, const char *s,
                                      size_t n, bool last, inferd_error *err)
 {
-    if (event == IFD_JSON_STRING) {
-        ifd_fields_append(d, s, n);
-        if (!last)
-            return INFERD_OK;
-        n = d->key_size;
-        d->key_size = 0;
-        d->state = S_PARAMETER_KEY;
-        if (n <= IFD_CODEC_KEY_MAX && ifd_truncation_parse(d->key, n, &d->options.truncation))
-            return INFERD_OK;
-    }
+    if (event == IFD_JSON_STRING &&
+        (!take_short(d, s, n, last, &n) ||
+         (n <= IFD_CODEC_KEY_MAX && ifd_truncation_parse(d->key, n, &d->options.truncation))))
+        return INFERD_OK;
     return bad(err, "\"truncation\" must be \"right\", \"left\", \"none\", \"head_tail\", "
                     "\"window_mean\" or \"window_max\"");
 }
@@ -164,16 +157,9 @@ static inferd_status take_truncation(struct ifd_decode *d, enum ifd_json_event e
 static inferd_status take_string(struct ifd_decode *d, const char *s, size_t n, bool last,
                                  inferd_error *err)
 {
-    if (!d->in_text && d->texts.count == d->max_inputs)
-        return ifd_fail(err, INFERD_TOO_MANY_INPUTS,
-                        "the request has more than --max-inputs %u inputs", d->max_inputs);
-    d->in_text = !last;
-    inferd_status status = ifd_texts_add(&d->texts, s, n, err);
-    if (status || !last)
-        return status;
-    size_t size = 0;
-    status = ifd_texts_end(&d->texts, &size, err);
-    if (status || size > 0)
+    bool empty;
+    const inferd_status status = ifd_fields_string(d, s, n, last, &empty, err);
+    if (status || !empty)
         return status;
     if (d->state == S_ITEMS)
         return ifd_fail(err, INFERD_INVALID_REQUEST, "inputs[%u] is an empty string",

@@ -178,7 +178,6 @@ static inferd_status container(uint64_t path, enum ifd_json_event event, struct 
 {
     const bool object = event == IFD_JSON_OBJECT_BEGIN || event == IFD_JSON_OBJECT_END;
     switch (path) {
-    case 0:
     case P1(PARAMETERS):
     case P2(INPUTS, ITEM):
     case P2(OUTPUTS_KEY, ITEM):
@@ -254,8 +253,6 @@ static inferd_status value(struct ifd_decode *d, uint64_t path, enum ifd_json_ev
         return ifd_fields_flag(event, "\"binary_data_output\"", &t->binary_outputs, err);
     case P2(PARAMETERS, TIMEOUT):
         return take_timeout(d, event, s, n, last, err);
-    case 0:
-        return ifd_fields_mismatch("the body", "an object", event, err);
     default:
         if (path >> 8 == P1(PARAMETERS) || path >> 8 == P3(INPUTS, ITEM, PARAMETERS) ||
             path >> 8 == P3(OUTPUTS_KEY, ITEM, PARAMETERS))

@@ -2,8 +2,8 @@
  *
  * codec_tei.c - POST /predict of Text Embeddings Inference, and its POST /tokenize.
  *
- * "inputs" is a text (or a list of one), or a batch of lists of one: [["a"], ["b"]]. There a list
- * of two texts is a pair, which this engine does not compute: refused, never taken for two texts.
+ * "inputs" is a text, a list of one, or a list of two, which is a pair: one input of two texts. Or
+ * a batch of such lists: [["a"], ["b", "with this"]]. Written from TEI's types.rs (PredictInput).
  * Answers have all labels, the best first; a batch is answered with a list of such lists.
  */
 #include <string.h>
@@ -23,15 +23,28 @@ enum {
 /* decode->state */
 enum { S_NOTHING, S_ONE, S_BATCH };
 /* decode->seen */
-enum { SEEN_INNER_TEXT = 1, SEEN_LEFT = 2, SEEN_TRUNCATE = 4, SEEN_NO_TRUNCATE = 8 };
+enum {
+    SEEN_FIRST = 1, /* of the list that is being read */
+    SEEN_SECOND = 2,
+    SEEN_LEFT = 4,
+    SEEN_TRUNCATE = 8,
+    SEEN_NO_TRUNCATE = 16,
+};
 
-static const char shape[] = "a text, or a batch such as [[\"a text\"], [\"another\"]]";
+static const char shape[] =
+    "a text, a pair of texts [\"a\", \"b\"], or a batch such as [[\"a\"], [\"b\", \"c\"]]";
 
-static inferd_status no_pairs(inferd_error *err)
+/* A string of a list, or the only one, begins. */
+static inferd_status begin_text(struct ifd_decode *d, inferd_error *err)
 {
-    return ifd_fail(err, INFERD_INVALID_REQUEST,
-                    "a list of two texts is a pair, and this model is given single texts; a batch "
-                    "is [[\"a text\"], [\"another\"]]");
+    if (d->seen & SEEN_SECOND)
+        return ifd_fail(err, INFERD_INVALID_REQUEST,
+                        "a list of texts is one input: a text, or a pair of two; for several "
+                        "inputs send a batch such as [[\"a text\"], [\"another\"]]");
+    if (d->seen & SEEN_FIRST)
+        ifd_texts_begin_second(&d->texts);
+    d->seen |= d->seen & SEEN_FIRST ? SEEN_SECOND : SEEN_FIRST;
+    return INFERD_OK;
 }
 
 static inferd_status take_inputs(struct ifd_decode *d, uint64_t path, enum ifd_json_event event,
@@ -40,23 +53,22 @@ static inferd_status take_inputs(struct ifd_decode *d, uint64_t path, enum ifd_j
     const bool begins = event == IFD_JSON_ARRAY_BEGIN, ends = event == IFD_JSON_ARRAY_END;
     if (event == IFD_JSON_STRING) {
         const bool inner = path == P3(INPUTS, ITEM, ITEM);
-        if (!d->in_text && (inner ? (d->seen & SEEN_INNER_TEXT) != 0 : d->state == S_ONE))
-            return no_pairs(err);
-        if (!d->in_text && !inner && d->state == S_BATCH)
-            return ifd_fields_mismatch("an item of a batch", "a list of one text", event, err);
+        if (!inner && d->state == S_BATCH)
+            return ifd_fields_mismatch("an item of a batch", "a list of one or two texts", event,
+                                       err);
         d->state = inner ? S_BATCH : S_ONE;
-        d->seen |= inner ? SEEN_INNER_TEXT : 0;
-        return ifd_fields_text(d, s, n, last, "inputs", err);
+        const inferd_status st = d->in_text ? INFERD_OK : begin_text(d, err);
+        return st ? st : ifd_fields_text(d, s, n, last, "inputs", err);
     }
     if (begins && path == P1(INPUTS))
         return INFERD_OK;
     if (begins && path == P2(INPUTS, ITEM) && d->state != S_ONE) {
         d->state = S_BATCH;
-        d->seen &= ~(uint32_t)SEEN_INNER_TEXT;
+        d->seen &= ~(uint32_t)(SEEN_FIRST | SEEN_SECOND);
         return INFERD_OK;
     }
     if (ends && path == P2(INPUTS, ITEM))
-        return d->seen & SEEN_INNER_TEXT
+        return d->seen & SEEN_FIRST
                    ? INFERD_OK
                    : ifd_fail(err, INFERD_INVALID_REQUEST, "an item of the batch has no text");
     if (ends && path == P1(INPUTS))
@@ -86,10 +98,6 @@ static inferd_status value(struct ifd_decode *d, uint64_t path, enum ifd_json_ev
     bool flag = false;
     inferd_status st = INFERD_OK;
     switch (path) {
-    case 0:
-        if (event == IFD_JSON_OBJECT_BEGIN || event == IFD_JSON_OBJECT_END)
-            return INFERD_OK;
-        return ifd_fields_mismatch("the body", "an object", event, err);
     case P1(TRUNCATE):
         if (event == IFD_JSON_NULL)
             return INFERD_OK;
@@ -137,14 +145,19 @@ static void encode_one(const struct ifd_answer *a, const float *logits, struct i
     ifd_buf_add_char(out, ']');
 }
 
+static size_t characters_of(inferd_text t)
+{
+    size_t count = 0;
+    for (size_t k = 0; k < t.size; k++)
+        count += ((unsigned char)t.data[k] & 0xC0u) != 0x80u;
+    return count;
+}
+
 static size_t characters(const struct ifd_texts *texts)
 {
     size_t count = 0;
-    for (uint32_t i = 0; i < texts->count; i++) {
-        const inferd_text t = ifd_texts_get(texts, i);
-        for (size_t k = 0; k < t.size; k++)
-            count += ((unsigned char)t.data[k] & 0xC0u) != 0x80u;
-    }
+    for (uint32_t i = 0; i < texts->count; i++)
+        count += characters_of(ifd_texts_get(texts, i)) + characters_of(ifd_texts_second(texts, i));
     return count;
 }
 
@@ -227,10 +240,6 @@ static inferd_status tokenize_value(struct ifd_decode *d, uint64_t path, enum if
     bool flag = true;
     inferd_status st;
     switch (path) {
-    case 0:
-        if (event == IFD_JSON_OBJECT_BEGIN || event == IFD_JSON_OBJECT_END)
-            return INFERD_OK;
-        return ifd_fields_mismatch("the body", "an object", event, err);
     case P1(ADD_SPECIAL_TOKENS):
         st = ifd_fields_flag(event, "\"add_special_tokens\"", &flag, err);
         d->options.details = flag;

@@ -46,10 +46,6 @@ static inferd_status value(struct ifd_decode *d, uint64_t path, enum ifd_json_ev
     bool flag = true;
     inferd_status st;
     switch (path) {
-    case 0:
-        if (event == IFD_JSON_OBJECT_BEGIN || event == IFD_JSON_OBJECT_END)
-            return INFERD_OK;
-        return ifd_fields_mismatch("the body", "an object", event, err);
     case P1(MODEL):
         return take_model(d, event, s, n, err);
     case P1(TRUNCATE_PROMPT_TOKENS):

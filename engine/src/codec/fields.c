@@ -57,9 +57,10 @@ bool ifd_fields_kept_is(const struct ifd_decode *d, const char *s)
     return strlen(s) == d->key_size && memcmp(d->key, s, d->key_size) == 0;
 }
 
-inferd_status ifd_fields_text(struct ifd_decode *d, const char *s, size_t n, bool last,
-                              const char *what, inferd_error *err)
+inferd_status ifd_fields_string(struct ifd_decode *d, const char *s, size_t n, bool last,
+                                bool *empty, inferd_error *err)
 {
+    *empty = false;
     if (!d->in_text && d->texts.count == d->max_inputs)
         return ifd_fail(err, INFERD_TOO_MANY_INPUTS,
                         "the request has more than --max-inputs %u inputs", d->max_inputs);
@@ -69,7 +70,16 @@ inferd_status ifd_fields_text(struct ifd_decode *d, const char *s, size_t n, boo
         return status;
     size_t size = 0;
     status = ifd_texts_end(&d->texts, &size, err);
-    if (status || size > 0)
+    *empty = !status && size == 0;
+    return status;
+}
+
+inferd_status ifd_fields_text(struct ifd_decode *d, const char *s, size_t n, bool last,
+                              const char *what, inferd_error *err)
+{
+    bool empty;
+    const inferd_status status = ifd_fields_string(d, s, n, last, &empty, err);
+    if (status || !empty)
         return status;
     return ifd_fail(err, INFERD_INVALID_REQUEST, "text %u of \"%s\" is an empty string",
                     d->texts.count - 1, what);
@@ -135,17 +145,20 @@ static inferd_status take_event(struct ifd_decode *d, enum ifd_json_event event,
     }
     if (event == IFD_JSON_KEY)
         return ifd_fields_keep(d, s, n, last) ? take_key(d, err) : INFERD_OK;
+    if (ends && --d->depth == 0)
+        return INFERD_OK; /* of the body */
     if (ends)
-        return d->codec->value(d, d->levels[--d->depth].path, event, s, n, last, err);
-    uint64_t path = 0;
-    if (d->depth > 0) {
-        const struct ifd_fields_level *level = &d->levels[d->depth - 1];
-        if (level->element == UNKNOWN) {
-            d->skipping = begins(event);
-            return INFERD_OK;
-        }
-        path = level->path << 8 | level->element;
+        return d->codec->value(d, d->levels[d->depth].path, event, s, n, last, err);
+    if (d->depth == 0)
+        return event == IFD_JSON_OBJECT_BEGIN
+                   ? open_level(d, 0, true, err)
+                   : ifd_fields_mismatch("the body", "an object", event, err);
+    const struct ifd_fields_level *level = &d->levels[d->depth - 1];
+    if (level->element == UNKNOWN) {
+        d->skipping = begins(event);
+        return INFERD_OK;
     }
+    const uint64_t path = level->path << 8 | level->element;
     inferd_status st = d->codec->value(d, path, event, s, n, last, err);
     if (!st && begins(event))
         st = open_level(d, path, event == IFD_JSON_OBJECT_BEGIN, err);

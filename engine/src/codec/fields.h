@@ -6,9 +6,10 @@
  * A codec lists the keys that it knows. The path of a value has a byte for each level, the
  * outermost first: IFD_FIELDS_ITEM for an item of a list, 2 + k for the value of key k. So the
  * strings of {"inputs": [{"data": ["a"]}]} are at P4(INPUTS, ITEM, DATA, ITEM), and a decoder is a
- * switch. Beginnings and ends of objects and lists are told at their own path. A key that is known
- * and given twice in one object is refused; unknown keys are refused or, with all that is below
- * them, ignored: as the codec says.
+ * switch. Beginnings and ends of objects and lists are told at their own path, but those of the
+ * body itself: that must be an object, which is checked here. A key that is known and given twice
+ * in one object is refused; unknown keys are refused or, with all that is below them, ignored: as
+ * the codec says.
  */
 #ifndef IFD_CODEC_FIELDS_H
 #define IFD_CODEC_FIELDS_H
@@ -38,7 +39,10 @@ bool ifd_fields_keep(struct ifd_decode *d, const char *s, size_t n, bool last);
 /* The bytes alone, to those that are kept: for who says by itself where a piece begins. */
 void ifd_fields_append(struct ifd_decode *d, const char *s, size_t n);
 bool ifd_fields_kept_is(const struct ifd_decode *d, const char *s);
-/* A piece of a text. `what` names the field in messages. */
+/* A piece of a text; *empty: it is complete, and an empty string, which no protocol takes. */
+IFD_MUST_CHECK inferd_status ifd_fields_string(struct ifd_decode *d, const char *s, size_t n,
+                                               bool last, bool *empty, inferd_error *err);
+/* The same, with that refused. `what` names the field in messages. */
 IFD_MUST_CHECK inferd_status ifd_fields_text(struct ifd_decode *d, const char *s, size_t n,
                                              bool last, const char *what, inferd_error *err);
 IFD_MUST_CHECK inferd_status ifd_fields_flag(enum ifd_json_event event, const char *what, bool *out,

@@ -28,6 +28,7 @@
 struct chunk {
     const int32_t *ids;
     const uint32_t *offsets;
+    const uint32_t *second; /* as a batch's */
     size_t texts, tokens;
     size_t text_first; /* in the batch: index of its row in first_x and first_context */
 };
@@ -91,6 +92,9 @@ static void embed_part(const struct ifd_lane *part, const struct chunk *c)
             widen(w, (size_t)c->ids[c->offsets[0] + row], x);
             for (size_t j = 0; j < w->hidden; j++)
                 x[j] += position[j];
+            if (c->second && row - text >= c->second[t] && w->type_step)
+                for (size_t j = 0; j < w->hidden; j++)
+                    x[j] += w->type_step[j];
         }
     }
     ifd_step_norm(part, &w->norm0, part->x, c->tokens, w->layers ? &w->layer[0].qkv : &w->pre,
@@ -421,6 +425,7 @@ static void run_texts(const struct ifd_lane *lane, const struct ifd_ragged *batc
         next = chunk_end(s, o, t, end, goal);
         const struct chunk c = {.ids = batch->ids,
                                 .offsets = o + t,
+                                .second = batch->second ? batch->second + t : NULL,
                                 .texts = next - t,
                                 .tokens = o[next] - o[t],
                                 .text_first = t};
@@ -477,6 +482,9 @@ static void check_batch(const struct ifd_scratch *s, const struct ifd_ragged *ba
     IFD_ASSERT(batch->texts <= s->texts_max && o[0] == 0);
     for (size_t t = 0; t < batch->texts; t++)
         IFD_ASSERT(o[t + 1] > o[t] && o[t + 1] - o[t] <= s->w->positions);
+    for (size_t t = 0; batch->second && t < batch->texts; t++)
+        IFD_ASSERT(batch->second[t] == o[t + 1] - o[t] ||
+                   (batch->second[t] < o[t + 1] - o[t] && ifd_weights_take_pairs(s->w)));
     IFD_ASSERT(o[batch->texts] <= s->tokens_max);
     for (size_t i = 0; i < o[batch->texts]; i++)
         IFD_ASSERT(batch->ids[i] >= 0 && (uint32_t)batch->ids[i] < s->w->vocab);

@@ -23,6 +23,9 @@ struct ifd_ragged {
     size_t texts;
     const int32_t *ids;
     const uint32_t *offsets; /* [texts + 1] */
+    /* [texts]: text i's tokens from the second[i]th on are of type 1, the others of type 0; its
+     * length where all are 0. NULL: all are. Only of a model with ifd_weights_take_pairs. */
+    const uint32_t *second;
 };
 
 /* Scratch for one batch at a time. Belongs to one thread at a time. */

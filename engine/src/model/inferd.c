@@ -335,6 +335,21 @@ const struct ifd_tokenizer *ifd_model_tokenizer(const inferd_model *model)
     return model->tokenizer;
 }
 
+inferd_status ifd_model_check_pairs(const inferd_model *model, inferd_error *err)
+{
+    static const char instead[] = "send one text for each input";
+    if (!ifd_tokenizer_takes_pairs(model->tokenizer))
+        return ifd_fail(err, INFERD_INVALID_REQUEST,
+                        "this model takes no pairs of texts: its tokenizer.json has no template "
+                        "[CLS] A [SEP] B [SEP] with token type 1 from B on; %s",
+                        instead);
+    if (!ifd_weights_take_pairs(model->weights))
+        return ifd_fail(err, INFERD_INVALID_REQUEST,
+                        "this model takes no pairs of texts: its type_vocab_size is 1; %s",
+                        instead);
+    return INFERD_OK;
+}
+
 uint32_t ifd_model_max_length(const inferd_model *model)
 {
     return model->max_length;

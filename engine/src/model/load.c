@@ -105,8 +105,9 @@ static inferd_status load_words(const struct loader *l, const struct ifd_slot *s
     return INFERD_OK;
 }
 
-/* Every input token is of type 0, so its row is added to each position's once and for all. The
- * other rows are read only to be checked. Runs after the positions are loaded. */
+/* Nearly every token is of type 0, so its row is added to each position's once and for all; the
+ * second text of a pair adds the step from it to type 1. Other rows are read only to be checked.
+ * Runs after the positions are loaded. */
 static inferd_status load_types(const struct loader *l, const struct ifd_slot *s, inferd_error *err)
 {
     size_t h = l->w->hidden;
@@ -114,7 +115,11 @@ static inferd_status load_types(const struct loader *l, const struct ifd_slot *s
         inferd_status st = read_floats(l, s, type * h, h, l->panel, err);
         if (st)
             return st;
+        if (type == 1)
+            memcpy(l->w->type_step, l->panel, h * sizeof(float));
     }
+    for (size_t i = 0; l->w->type_step && i < h; i++)
+        l->w->type_step[i] -= l->panel[i];
     for (size_t p = 0; p < l->w->positions; p++)
         for (size_t i = 0; i < h; i++)
             l->w->positions_types[p * h + i] += l->panel[i];

@@ -9,6 +9,7 @@
 #ifndef IFD_MODEL_WEIGHTS_H
 #define IFD_MODEL_WEIGHTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -60,12 +61,14 @@ struct ifd_weights {
     const struct ifd_kernels *kernels; /* the tier that the panels are packed for */
     enum ifd_dtype dtype;              /* of all products but the head's */
     uint32_t layers, hidden, heads, ffn, vocab, positions, labels;
+    uint32_t types; /* of tokens; DistilBERT has none: 0 */
     /* The feed-forward runs slice by slice: in a narrow dtype its inner rows then stay in L2 and
      * have a scale for each slice; in fp32 there is one, of all F. */
     uint32_t ffn_slice, ffn_slices; /* inputs of each but the last, a multiple of any nr */
     float norm_eps;
     struct ifd_table words;  /* [V][H] */
     float *positions_types;  /* [P][H]: position row + token type 0's row (none in DistilBERT) */
+    float *type_step;        /* [H]: token type 1's row less type 0's; NULL if there is no type 1 */
     struct ifd_norm norm0;   /* of the embeddings */
     struct ifd_layer *layer; /* [layers] */
     struct ifd_linear *ffn2; /* [layers][ffn_slices], what layer[].ffn2 point to */
@@ -77,6 +80,13 @@ struct ifd_weights {
     void *arena; /* the one block that all the float and table memory above lies in */
     size_t arena_bytes;
 };
+
+/* Can the model tell two texts of a sequence apart as it was made to? DistilBERT does so by [SEP]
+ * alone. */
+static inline bool ifd_weights_take_pairs(const struct ifd_weights *w)
+{
+    return w->types != 1;
+}
 
 /* Accepts NULL and half-built weights. */
 void ifd_weights_free(struct ifd_weights *w);

@@ -61,6 +61,8 @@ static void carve_all(struct carver *c, struct ifd_weights *w)
         c->failed = true;
     else
         w->positions_types = carve(c, elements, sizeof(float));
+    if (w->types > 1)
+        w->type_step = carve(c, h, sizeof(float));
     carve_norm(c, &w->norm0, h);
     for (uint32_t i = 0; i < w->layers; i++) {
         struct ifd_layer *l = &w->layer[i];
@@ -102,6 +104,7 @@ struct ifd_weights *ifd_weights_create(const struct ifd_config *c,
     w->vocab = c->vocab;
     w->positions = c->positions;
     w->labels = c->labels;
+    w->types = c->arch == IFD_ARCH_BERT ? c->types : 0;
     w->norm_eps = c->norm_eps;
     w->words.storage = words;
     w->words.rows = c->vocab;

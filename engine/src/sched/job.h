@@ -25,6 +25,7 @@ struct ifd_job {
     uint32_t texts;            /* >= 1 */
     const int32_t *ids;
     const uint32_t *offsets; /* [texts + 1], text i is ids[offsets[i]] .. ids[offsets[i + 1] - 1] */
+    const uint32_t *second;  /* [texts], as in forward.h; NULL: no text is a pair */
     inferd_result *results;  /* [texts]: label and confidence are written, the rest is left */
     float *logits;           /* [texts][labels], or NULL when nobody wants them */
     uint64_t deadline_ns;    /* on ifd_clock_ns; texts not begun by then are dropped; 0 = none */

@@ -18,6 +18,7 @@ struct ifd_batch {
     struct ifd_pick pick;
     int32_t *ids;      /* [tokens] */
     uint32_t *offsets; /* [texts + 1] */
+    uint32_t *second;  /* [texts]; used where a job has pairs */
 };
 
 struct ifd_worker {

@@ -41,17 +41,24 @@ static struct ifd_ragged lay_out(struct ifd_worker *w, const struct ifd_batch *b
     ifd_batch_stats_add(&w->stats, &b->pick, w->sched->options.batch_texts,
                         w->sched->options.batch_tokens, now_ns);
     size_t texts = 0, tokens = 0;
+    bool pairs = false;
+    for (size_t i = 0; i < b->pick.slices; i++)
+        pairs = pairs || b->pick.slice[i].job->second;
     for (size_t i = 0; i < b->pick.slices; i++) {
         const struct ifd_slice *slice = &b->pick.slice[i];
         const uint32_t *offsets = slice->job->offsets + slice->first;
         size_t n = offsets[slice->count] - offsets[0];
         memcpy(b->ids + tokens, slice->job->ids + offsets[0], n * sizeof(*b->ids));
+        const uint32_t *second = slice->job->second ? slice->job->second + slice->first : NULL;
+        for (uint32_t t = 0; pairs && t < slice->count; t++)
+            b->second[texts + t] = second ? second[t] : offsets[t + 1] - offsets[t];
         for (uint32_t t = 0; t < slice->count; t++)
             b->offsets[texts++] = (uint32_t)(tokens + (offsets[t] - offsets[0]));
         tokens += n;
     }
     b->offsets[texts] = (uint32_t)tokens;
-    return (struct ifd_ragged){.texts = texts, .ids = b->ids, .offsets = b->offsets};
+    return (struct ifd_ragged){
+        .texts = texts, .ids = b->ids, .offsets = b->offsets, .second = pairs ? b->second : NULL};
 }
 
 static void give_results(const struct ifd_pick *pick, const float *logits)
@@ -212,14 +219,16 @@ static bool batch_init(struct ifd_batch *b, const struct ifd_sched_options *o)
 {
     b->ids = ifd_alloc_array(o->batch_tokens, sizeof(*b->ids));
     b->offsets = ifd_alloc_array(o->batch_texts + 1, sizeof(*b->offsets));
+    b->second = ifd_alloc_array(o->batch_texts, sizeof(*b->second));
     b->pick.slice = ifd_alloc_array(o->batch_texts, sizeof(*b->pick.slice));
-    return b->ids && b->offsets && b->pick.slice;
+    return b->ids && b->offsets && b->second && b->pick.slice;
 }
 
 static void batch_fini(struct ifd_batch *b)
 {
     ifd_free(b->ids);
     ifd_free(b->offsets);
+    ifd_free(b->second);
     ifd_free(b->pick.slice);
 }
 

@@ -13,13 +13,23 @@ static inferd_text text_at(const void *texts, uint32_t i)
     return ifd_texts_get(texts, i);
 }
 
+static inferd_text second_text_at(const void *texts, uint32_t i)
+{
+    return ifd_texts_second(texts, i);
+}
+
 inferd_status ifd_infer_tokenize(struct ifd_io *io, const inferd_model *model,
                                  struct ifd_request *r, inferd_error *err)
 {
+    const bool pairs = r->decode.texts.has_pairs;
+    const inferd_status st = pairs ? ifd_model_check_pairs(model, err) : INFERD_OK;
+    if (st)
+        return st;
     const struct ifd_encoding_rules rules = {.tokenizer = ifd_model_tokenizer(model),
                                              .max_length = ifd_model_max_length(model),
                                              .sequences_max = io->server->config.max_inputs,
-                                             .truncation = r->truncation};
+                                             .truncation = r->truncation,
+                                             .second = pairs ? second_text_at : NULL};
     return ifd_encoding_fill(&r->encoding, &rules, io->tokenizer, text_at, &r->decode.texts,
                              r->decode.texts.count, err);
 }
@@ -44,6 +54,8 @@ static inferd_status find_timeout(const struct ifd_io *io, struct ifd_request *r
 static void count_texts(struct ifd_io *io, const struct ifd_request *r)
 {
     const struct ifd_encoding *e = &r->encoding;
+    if (!r->parent)
+        ifd_counter_add(&io->metrics.requests[e->texts > 1], 1);
     for (uint32_t i = 0; i < e->texts; i++)
         ifd_metrics_count_input(&io->metrics, e->results[i].tokens, e->results[i].truncated,
                                 e->first[i + 1] - e->first[i] > 1);
@@ -95,6 +107,7 @@ inferd_status ifd_infer_submit(struct ifd_io *io, struct ifd_request *r, inferd_
     r->job.texts = r->encoding.sequences;
     r->job.ids = r->encoding.ids;
     r->job.offsets = r->encoding.offsets;
+    r->job.second = ifd_encoding_second(&r->encoding);
     r->job.results = r->encoding.results;
     r->job.background = false;
     r->job.deadline_ns = ifd_clock_ns() + r->timeout_ms * (uint64_t)1000000;

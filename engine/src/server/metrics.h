@@ -80,7 +80,8 @@ struct ifd_metrics_io {
     _Atomic uint64_t lost[IFD_LOSTS];
     _Atomic uint64_t shed[IFD_SHEDS];
     _Atomic uint64_t inputs, truncated, windowed; /* tokenised */
-    struct ifd_hist duration[IFD_OUTCOMES];       /* answered requests of inference routes */
+    _Atomic uint64_t requests[2], answers[2]; /* inference: tokenised, ok; of one input, of more */
+    struct ifd_hist duration[IFD_OUTCOMES];   /* answered requests of inference routes */
     struct ifd_hist stages[IFD_STAGES];
     struct ifd_hist input_tokens, confidence;
     struct ifd_route_counts routes[IFD_METRICS_ROUTES_MAX];

@@ -18,8 +18,7 @@
 
 /* --- sums over the I/O threads' shards and the workers' --- */
 
-/* `field`: the offset of an _Atomic uint64_t in the shard. */
-static uint64_t sum(const struct ifd_server *s, size_t field)
+uint64_t ifd_metrics_page_sum(const struct ifd_server *s, size_t field)
 {
     uint64_t total = 0;
     for (unsigned i = 0; i < s->config.http_threads; i++)
@@ -27,9 +26,9 @@ static uint64_t sum(const struct ifd_server *s, size_t field)
             (const _Atomic uint64_t *)(const void *)((const char *)&s->ios[i].metrics + field));
     return total;
 }
-#define SUM(s, field) sum((s), offsetof(struct ifd_metrics_io, field))
+#define SUM(s, field) ifd_metrics_page_sum((s), offsetof(struct ifd_metrics_io, field))
 #define SUM_AT(s, field, i) \
-    sum((s), offsetof(struct ifd_metrics_io, field) + (i) * sizeof(uint64_t))
+    ifd_metrics_page_sum((s), offsetof(struct ifd_metrics_io, field) + (i) * sizeof(uint64_t))
 
 void ifd_metrics_page_view(const struct ifd_server *s, size_t field, struct ifd_hist_view *v)
 {
@@ -39,7 +38,7 @@ void ifd_metrics_page_view(const struct ifd_server *s, size_t field, struct ifd_
             v, (const struct ifd_hist *)(const void *)((const char *)&s->ios[i].metrics + field));
 }
 
-static void batch_view(const struct ifd_server *s, size_t field, struct ifd_hist_view *v)
+void ifd_metrics_page_batch_view(const struct ifd_server *s, size_t field, struct ifd_hist_view *v)
 {
     memset(v, 0, sizeof(*v));
     for (unsigned i = 0; i < s->threads; i++)
@@ -232,7 +231,7 @@ static void add_batches(struct ifd_mtext *m, struct ifd_server *s)
     ifd_sched_get_stats(s->sched, &stats);
     for (unsigned i = 0; i < s->threads; i++)
         now.busy_ns += ifd_batch_stats_busy_ns(ifd_sched_batch_stats(s->sched, i), now.at_ns);
-    batch_view(s, offsetof(struct ifd_batch_stats, tokens), &v);
+    ifd_metrics_page_batch_view(s, offsetof(struct ifd_batch_stats, tokens), &v);
     now.tokens = v.sum;
     const struct ifd_load_reading load = ifd_load_signal_read(&s->load, now, stats.queue_tokens);
 
@@ -252,12 +251,12 @@ static void add_batches(struct ifd_mtext *m, struct ifd_server *s)
     ifd_mtext_scaled(m, NULL, 0, now.busy_ns, 9);
     counter(m, "inferd_tokens_total", "Tokens computed.", now.tokens);
     histogram(m, "inferd_batch_tokens", "Tokens of a batch.", &v);
-    batch_view(s, offsetof(struct ifd_batch_stats, texts), &v);
+    ifd_metrics_page_batch_view(s, offsetof(struct ifd_batch_stats, texts), &v);
     histogram(m, "inferd_batch_size", "Texts of a batch.", &v);
-    batch_view(s, offsetof(struct ifd_batch_stats, fill), &v);
+    ifd_metrics_page_batch_view(s, offsetof(struct ifd_batch_stats, fill), &v);
     histogram(m, "inferd_batch_fill_ratio",
               "Share of a batch's limit that was used, of texts or of tokens: the larger.", &v);
-    batch_view(s, offsetof(struct ifd_batch_stats, wait), &v);
+    ifd_metrics_page_batch_view(s, offsetof(struct ifd_batch_stats, wait), &v);
     histogram(m, "inferd_batch_wait_seconds", "How long a batch's longest waiting request waited.",
               &v);
 }
@@ -332,6 +331,8 @@ int ifd_metrics_page(struct ifd_io *io, struct ifd_buf *body)
     add_models(&m, io->server);
     add_traces(&m, io->server);
     add_process(&m, io->server);
+    if (io->server->config.metrics_tei)
+        ifd_metrics_tei(&m, io->server);
     return 200;
 }
 

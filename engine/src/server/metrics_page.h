@@ -15,5 +15,12 @@ void ifd_metrics_log_totals(const struct ifd_server *s);
 
 /* One histogram of all I/O threads; `field` is its offset in struct ifd_metrics_io. */
 void ifd_metrics_page_view(const struct ifd_server *s, size_t field, struct ifd_hist_view *v);
+/* The same of an _Atomic uint64_t there; and of a histogram in the workers' ifd_batch_stats. */
+uint64_t ifd_metrics_page_sum(const struct ifd_server *s, size_t field);
+void ifd_metrics_page_batch_view(const struct ifd_server *s, size_t field, struct ifd_hist_view *v);
+
+/* metrics_tei.c */
+struct ifd_mtext;
+void ifd_metrics_tei(struct ifd_mtext *m, const struct ifd_server *s);
 
 #endif

@@ -61,8 +61,8 @@ const struct ifd_openapi_schema ifd_openapi_schemas[] = {
     {"TeiRequest",
      "{\"type\":\"object\",\"properties\":{\"inputs\":{\"oneOf\":[{\"type\":\"string\",\"m"
      "inLength\":1},{\"type\":\"array\",\"items\":{\"type\":\"string\",\"minLength\":1},\""
-     "minItems\":1,\"maxItems\":1},{\"type\":\"array\",\"items\":{\"type\":\"array\",\"ite"
-     "ms\":{\"type\":\"string\",\"minLength\":1},\"minItems\":1,\"maxItems\":1},\"minItems"
+     "minItems\":1,\"maxItems\":2},{\"type\":\"array\",\"items\":{\"type\":\"array\",\"ite"
+     "ms\":{\"type\":\"string\",\"minLength\":1},\"minItems\":1,\"maxItems\":2},\"minItems"
      "\":1}]},\"truncate\":{\"type\":[\"boolean\",\"null\"]},\"truncation_direction\":{\"e"
      "num\":[\"Left\",\"Right\"]},\"raw_scores\":{\"type\":\"boolean\"}},\"required\":[\"i"
      "nputs\"],\"examples\":[{\"inputs\":[[\"I love this!\"],[\"What a waste of time.\"]]}"

@@ -100,6 +100,7 @@ void ifd_outcome_answer(struct ifd_conn *c, struct ifd_request *r, int code, inf
         due->staged = status == INFERD_OK && !r->submitted && r->job.started_ns != 0;
         if (due->staged) {
             due->finished_ns = r->job.finished_ns;
+            due->many = r->encoding.texts > 1;
             count_stages(&io->metrics, r);
         }
     }
@@ -133,6 +134,7 @@ void ifd_outcome_written(struct ifd_conn *c)
             const uint64_t offered_ns = due->offered_ns ? due->offered_ns : now_ns;
             ifd_hist_add(&m->stages[IFD_STAGE_SERIALIZE], between(due->finished_ns, offered_ns));
             ifd_hist_add(&m->stages[IFD_STAGE_WRITE], now_ns - offered_ns);
+            ifd_counter_add(&m->answers[due->many], 1);
         }
     }
     ended(c->io, due->outcome);

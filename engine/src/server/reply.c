@@ -125,6 +125,12 @@ static const char *cors_origin(const struct ifd_io *io, const struct ifd_request
     return strcmp(allowed, "*") == 0 || strcmp(allowed, origin) == 0 ? allowed : NULL;
 }
 
+/* Bytes that were read before this answer: the request behind it, or its beginning. */
+static bool has_more(const struct ifd_conn *c)
+{
+    return c->pending > 0 || (c->tls && ifd_tls_has_input(c->tls));
+}
+
 /* `error` NULL: a page or a result. */
 static void reply(struct ifd_conn *c, int status, const inferd_error *error)
 {
@@ -133,7 +139,7 @@ static void reply(struct ifd_conn *c, int status, const inferd_error *error)
     const bool retry = status == 429 || status == 503;
     bool keep = r && r->http.keep_alive && !c->close_after;
     /* a draining server takes its leave with the last answer that it owes */
-    if (io->phase >= IFD_DRAINING && c->pending == 0)
+    if (io->phase >= IFD_DRAINING && !has_more(c))
         keep = false;
     const struct ifd_response head = {
         .status = status,

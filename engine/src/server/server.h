@@ -83,6 +83,7 @@ struct ifd_server_config {
     bool load_at_full_priority; /* models that are swapped in; false: at idle priority */
 
     bool ui;                      /* the page at / and what belongs to it */
+    bool metrics_tei;             /* /metrics has Text Embeddings Inference's names, too */
     bool access_log;              /* one line per request */
     const char *otlp_endpoint;    /* http:// URL of a collector of traces; NULL = no traces */
     const char *otlp_service;     /* the service's name in them; NULL = "inferd" */

@@ -112,6 +112,7 @@ static inferd_status submit(struct ifd_io *io, struct ifd_request *r, inferd_err
     r->job.engine = ifd_engine_retain(sh->engine);
     r->job.ids = r->encoding.ids;
     r->job.offsets = r->encoding.offsets;
+    r->job.second = ifd_encoding_second(&r->encoding);
     r->job.results = m->results;
     r->job.logits = NULL;
     r->job.deadline_ns = ifd_clock_ns() + io->server->config.request_timeout_ms * (uint64_t)1000000;

@@ -205,6 +205,11 @@ enum ifd_tls_result ifd_tls_get(struct ifd_tls *t, char *out, size_t *n)
     }
 }
 
+bool ifd_tls_has_input(const struct ifd_tls *t)
+{
+    return BIO_pending(t->in) > 0 || SSL_has_pending(t->ssl);
+}
+
 bool ifd_tls_write(struct ifd_tls *t, const char *bytes, size_t n)
 {
     ERR_clear_error();

@@ -47,6 +47,8 @@ enum ifd_tls_result {
 /* Goes on with the handshake, then gives plain text: *n bytes of out[IFD_TLS_RECORD_BYTES]. Call
  * until it gives no DATA. */
 enum ifd_tls_result ifd_tls_get(struct ifd_tls *t, char *out, size_t *n);
+/* Bytes that were put have not all come out: a part of a record, or more. */
+bool ifd_tls_has_input(const struct ifd_tls *t);
 /* The handshake is over. */
 bool ifd_tls_is_open(const struct ifd_tls *t);
 /* Encrypt all of it. False when out of memory, or before the handshake is over. */

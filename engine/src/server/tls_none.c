@@ -52,6 +52,12 @@ enum ifd_tls_result ifd_tls_get(struct ifd_tls *t, char *out, size_t *n)
     return IFD_TLS_FAILED;
 }
 
+bool ifd_tls_has_input(const struct ifd_tls *t)
+{
+    (void)t;
+    return false;
+}
+
 bool ifd_tls_write(struct ifd_tls *t, const char *bytes, size_t n)
 {
     (void)t, (void)bytes, (void)n;

@@ -16,12 +16,13 @@ struct ifd_tokenizer {
     struct ifd_wordpiece model;
     struct ifd_added added;
     uint32_t open, close; /* ids around a text: [CLS], [SEP] */
+    bool takes_pairs;     /* two texts are open A close B close, the types 0 0 0 1 1 */
     uint32_t ids;         /* largest id + 1, added tokens included */
 };
 
 /* What a loader fills before ifd_tokenizer_finish: model.vocab (not sealed) and, by
- * ifd_tokenizer_model, its parameters; then added tokens in the file's order; then open and close.
- */
+ * ifd_tokenizer_model, its parameters; then added tokens in the file's order; then open, close
+ * and takes_pairs. */
 IFD_MUST_CHECK inferd_status ifd_tokenizer_new(struct ifd_tokenizer **out, inferd_error *err);
 
 struct ifd_tokenizer_params {

@@ -14,12 +14,13 @@ void ifd_encoding_fini(struct ifd_encoding *e)
     ifd_free(e->offsets);
     ifd_free(e->first);
     ifd_free(e->results);
+    ifd_free(e->second);
     *e = (struct ifd_encoding){0};
 }
 
 size_t ifd_encoding_memory(const struct ifd_encoding *e)
 {
-    return e->ids_capacity * sizeof(*e->ids) +
+    return e->ids_capacity * sizeof(*e->ids) + e->second_capacity * sizeof(*e->second) +
            e->capacity * (sizeof(*e->offsets) + sizeof(*e->first) + sizeof(*e->results));
 }
 
@@ -65,6 +66,18 @@ static inferd_status reserve_ids(struct ifd_encoding *e, size_t ids, inferd_erro
     return INFERD_OK;
 }
 
+static inferd_status reserve_second(struct ifd_encoding *e, size_t sequences, inferd_error *err)
+{
+    if (sequences <= e->second_capacity)
+        return INFERD_OK;
+    uint32_t *now = grown(e->second, sequences, sizeof(*now));
+    if (!now)
+        return ifd_fail(err, INFERD_NO_MEMORY, "no memory for %zu texts", sequences);
+    e->second = now;
+    e->second_capacity = sequences;
+    return INFERD_OK;
+}
+
 /* A text that is being encoded: its ids begin at e->ids[begin]. */
 struct place {
     struct ifd_encoding *e;
@@ -74,6 +87,14 @@ struct place {
     uint32_t number; /* of the text */
     size_t begin, count;
 };
+
+static inferd_status too_long(const struct place *p, inferd_error *err)
+{
+    return ifd_fail(err, INFERD_TEXT_TOO_LONG,
+                    "inputs[%u] has more than %u tokens; shorten it, or ask for another "
+                    "truncation than \"none\"",
+                    p->number, p->rules->max_length);
+}
 
 /* All tokens of a text that has more than max_length: the same work again, with room. Hardly a text
  * has more tokens than bytes, so the first or second try has enough. */
@@ -140,10 +161,7 @@ static inferd_status encode_long(struct place *p, bool *cut, inferd_error *err)
 {
     const uint8_t how = p->rules->truncation;
     if (how == IFD_TRUNCATION_NONE)
-        return ifd_fail(err, INFERD_TEXT_TOO_LONG,
-                        "inputs[%u] has more than %u tokens; shorten it, or ask for another "
-                        "truncation than \"none\"",
-                        p->number, p->rules->max_length);
+        return too_long(p, err);
     inferd_status st = encode_whole(p, err);
     if (st)
         return st;
@@ -155,12 +173,112 @@ static inferd_status encode_long(struct place *p, bool *cut, inferd_error *err)
     return INFERD_OK;
 }
 
+/* How many tokens of a pair stay, of a and b without special ones: PyPI `tokenizers`, strategy
+ * longest_first. There are more than `room` of them. */
+static void share_room(size_t room, size_t *a, size_t *b)
+{
+    const bool swap = *a > *b;
+    size_t less = swap ? *b : *a;
+    size_t more = less > room || room - less < less ? less : room - less;
+    if (less + more > room) {
+        less = room / 2;
+        more = less + room % 2;
+    }
+    *a = swap ? more : less;
+    *b = swap ? less : more;
+}
+
+/* `text` behind the one that is encoded, as one sequence. *cut: in, whether that one was cut; out,
+ * whether the pair was. *second: where the second text begins. */
+static inferd_status encode_pair(struct place *p, inferd_text text, bool *cut, uint32_t *second,
+                                 inferd_error *err)
+{
+    const uint32_t most = p->rules->max_length;
+    const bool left = p->rules->truncation == IFD_TRUNCATION_LEFT;
+    struct place q = *p;
+    bool cut_q = false;
+    q.text = text;
+    q.begin = p->begin + p->count;
+    inferd_status st = reserve_ids(p->e, q.begin + most, err);
+    if (st)
+        return st;
+    st = ifd_tokenizer_encode(p->rules->tokenizer, p->scratch, text.data, text.size, most,
+                              p->e->ids + q.begin, &q.count, &cut_q, err);
+    if (st)
+        return ifd_fail_prefix(err, "the second text of inputs[%u]", p->number);
+    /* the end of a long text, and which of two is the longer, take all of their tokens to know */
+    const bool again = *cut && (cut_q || left);
+    if (again) {
+        st = encode_whole(p, err);
+        q.begin = p->begin + p->count;
+    }
+    if (!st && (again || (cut_q && left)))
+        st = encode_whole(&q, err);
+    if (st)
+        return st;
+    const size_t a = p->count - 2, b = q.count - 2, room = most - 3u;
+    /* of a text that goes on, one more than was encoded is enough to be the longer one */
+    size_t keep_a = a + (*cut && !again), keep_b = b + (cut_q && !again && !left);
+    *cut = keep_a + keep_b > room;
+    if (*cut && p->rules->truncation == IFD_TRUNCATION_NONE)
+        return too_long(p, err);
+    if (*cut)
+        share_room(room, &keep_a, &keep_b);
+    int32_t *ids = p->e->ids + p->begin, *of_q = p->e->ids + q.begin;
+    const int32_t close = ids[p->count - 1];
+    memmove(ids + 1, ids + 1 + (left ? a - keep_a : 0), keep_a * sizeof(*ids));
+    ids[1 + keep_a] = close;
+    memmove(ids + 2 + keep_a, of_q + 1 + (left ? b - keep_b : 0), keep_b * sizeof(*ids));
+    ids[2 + keep_a + keep_b] = close;
+    p->count = 3 + keep_a + keep_b;
+    *second = (uint32_t)(2 + keep_a);
+    return INFERD_OK;
+}
+
+/* Of what is no pair: that all its tokens are before the second text. */
+static inferd_status mark_singles(struct ifd_encoding *e, ifd_text_at *second, const void *texts,
+                                  inferd_error *err)
+{
+    const inferd_status st = reserve_second(e, e->sequences, err);
+    for (uint32_t i = 0; i < e->texts && !st; i++)
+        for (uint32_t s = e->first[i]; s < e->first[i + 1] && !second(texts, i).data; s++)
+            e->second[s] = e->offsets[s + 1] - e->offsets[s];
+    return st;
+}
+
+/* Text i as one or several sequences behind those that there are. */
+static inferd_status encode_text(struct place *p, inferd_text second, inferd_error *err)
+{
+    struct ifd_encoding *e = p->e;
+    const struct ifd_encoding_rules *rules = p->rules;
+    const uint32_t i = p->number, first = e->sequences;
+    bool cut = false;
+    inferd_status st =
+        ifd_tokenizer_encode(rules->tokenizer, p->scratch, p->text.data, p->text.size,
+                             rules->max_length, e->ids + p->begin, &p->count, &cut, err);
+    if (st)
+        return ifd_fail_prefix(err, "inputs[%u]", i);
+    e->first[i] = first;
+    e->offsets[first] = (uint32_t)p->begin;
+    if (second.data)
+        st = encode_pair(p, second, &cut, &e->second[first], err);
+    else if (cut && rules->truncation != IFD_TRUNCATION_RIGHT)
+        st = encode_long(p, &cut, err);
+    if (st)
+        return st;
+    e->sequences++;
+    e->results[i].tokens = (uint32_t)p->count;
+    e->results[i].truncated = cut;
+    return INFERD_OK;
+}
+
 inferd_status ifd_encoding_fill(struct ifd_encoding *e, const struct ifd_encoding_rules *rules,
                                 struct ifd_tokenizer_scratch *scratch, ifd_text_at *at,
                                 const void *texts, uint32_t count, inferd_error *err)
 {
     size_t total = 0;
     e->texts = e->sequences = 0;
+    e->has_pairs = rules->second != NULL;
     inferd_status st = ifd_encoding_reserve(e, count, err);
     for (uint32_t i = 0; i < count && !st; i++) {
         struct place p = {.e = e,
@@ -169,21 +287,14 @@ inferd_status ifd_encoding_fill(struct ifd_encoding *e, const struct ifd_encodin
                           .text = at(texts, i),
                           .number = i,
                           .begin = total};
-        bool cut = false;
+        inferd_text second = {NULL, 0};
+        if (rules->second)
+            second = rules->second(texts, i);
         if ((st = ifd_encoding_reserve(e, e->sequences + (size_t)(count - i), err)) ||
-            (st = reserve_ids(e, total + rules->max_length, err)))
+            (st = reserve_ids(e, total + rules->max_length, err)) ||
+            (e->has_pairs && (st = reserve_second(e, e->capacity, err))) ||
+            (st = encode_text(&p, second, err)))
             break;
-        st = ifd_tokenizer_encode(rules->tokenizer, scratch, p.text.data, p.text.size,
-                                  rules->max_length, e->ids + total, &p.count, &cut, err);
-        if (st)
-            return ifd_fail_prefix(err, "inputs[%u]", i);
-        e->first[i] = e->sequences;
-        e->offsets[e->sequences] = (uint32_t)total;
-        if (cut && rules->truncation != IFD_TRUNCATION_RIGHT && (st = encode_long(&p, &cut, err)))
-            break;
-        e->sequences++;
-        e->results[i].tokens = (uint32_t)p.count;
-        e->results[i].truncated = cut;
         total += p.count;
     }
     if (st)
@@ -191,5 +302,5 @@ inferd_status ifd_encoding_fill(struct ifd_encoding *e, const struct ifd_encodin
     e->first[count] = e->sequences;
     e->offsets[e->sequences] = (uint32_t)total;
     e->texts = count;
-    return INFERD_OK;
+    return e->has_pairs ? mark_singles(e, rules->second, texts, err) : INFERD_OK;
 }

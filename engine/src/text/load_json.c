@@ -215,6 +215,41 @@ static inferd_status template_special(const struct ifd_json_node *piece,
     return get_special_id(ids->first, "a special token", out, err);
 }
 
+/* A piece {"KIND":{"id":ID,"type_id":TYPE}} of a template? */
+static bool is_piece(const struct ifd_json_node *piece, const char *kind,
+                     const struct ifd_json_node *id, const char *name, uint64_t type)
+{
+    const struct ifd_json_node *body = ifd_json_get(piece, kind), *is = ifd_json_get(body, "id");
+    uint64_t number;
+    if (!is || is->type != IFD_JSON_T_STRING ||
+        !ifd_json_u64(ifd_json_get(body, "type_id"), &number))
+        return false;
+    const bool same = id ? id->size == is->size && memcmp(id->text, is->text, id->size) == 0
+                         : ifd_json_is_str(is, name);
+    return same && number == type;
+}
+
+/* [open] A [close] B [close], token types 0 0 0 1 1? Any other template says that the model was
+ * not trained on pairs of that form. `single` is known to be [open] A [close]. */
+static bool is_pair_template(const struct ifd_json_node *pair, const struct ifd_json_node *single)
+{
+    const struct ifd_json_node *piece[5];
+    const struct ifd_json_node *open = ifd_json_get(single->first, "SpecialToken");
+    const struct ifd_json_node *close = ifd_json_get(single->first->next->next, "SpecialToken");
+    if (!pair || pair->type != IFD_JSON_T_ARRAY || pair->size != 5)
+        return false;
+    piece[0] = pair->first;
+    for (unsigned i = 1; i < 5; i++)
+        piece[i] = piece[i - 1]->next;
+    open = ifd_json_get(open, "id");
+    close = ifd_json_get(close, "id");
+    return is_piece(piece[0], "SpecialToken", open, NULL, 0) &&
+           is_piece(piece[1], "Sequence", NULL, "A", 0) &&
+           is_piece(piece[2], "SpecialToken", close, NULL, 0) &&
+           is_piece(piece[3], "Sequence", NULL, "B", 1) &&
+           is_piece(piece[4], "SpecialToken", close, NULL, 1);
+}
+
 static inferd_status read_template(struct ifd_tokenizer *t, const struct ifd_json_node *node,
                                    inferd_error *err)
 {
@@ -231,7 +266,10 @@ static inferd_status read_template(struct ifd_tokenizer *t, const struct ifd_jso
                         "post_processor: only templates of the form [special] A [special] are "
                         "implemented");
     inferd_status status = template_special(first, specials, &t->open, err);
-    return status ? status : template_special(last, specials, &t->close, err);
+    if (!status)
+        status = template_special(last, specials, &t->close, err);
+    t->takes_pairs = !status && is_pair_template(ifd_json_get(node, "pair"), single);
+    return status;
 }
 
 /* ["[SEP]", 102] */
@@ -256,6 +294,7 @@ static inferd_status read_post_processor(struct ifd_tokenizer *t, const struct i
         return status;
     if (ifd_json_is_str(ifd_json_get(node, "type"), "TemplateProcessing"))
         return read_template(t, node, err);
+    t->takes_pairs = true;
     status = bert_special(node, "cls", &t->open, err);
     return status ? status : bert_special(node, "sep", &t->close, err);
 }

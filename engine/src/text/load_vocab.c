@@ -379,6 +379,7 @@ static inferd_status build(struct ifd_tokenizer *t, const char *vocab, size_t vo
         return status;
     t->open = ifd_added_id(&t->added, cls.token.content, cls.token.size);
     t->close = ifd_added_id(&t->added, sep.token.content, sep.token.size);
+    t->takes_pairs = true;
     return ifd_tokenizer_finish(t, err);
 }
 

@@ -39,6 +39,11 @@ bool ifd_tokenizer_lowercases(const struct ifd_tokenizer *t)
     return t->normalize.lowercase;
 }
 
+bool ifd_tokenizer_takes_pairs(const struct ifd_tokenizer *t)
+{
+    return t->takes_pairs;
+}
+
 struct ifd_tokenizer_scratch *ifd_tokenizer_scratch_create(void)
 {
     struct ifd_tokenizer_scratch *s = ifd_zalloc(sizeof *s);

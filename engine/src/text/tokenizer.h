@@ -38,6 +38,8 @@ void ifd_tokenizer_free(struct ifd_tokenizer *t);
 uint32_t ifd_tokenizer_vocab_size(const struct ifd_tokenizer *t);
 const char *ifd_tokenizer_token(const struct ifd_tokenizer *t, int32_t id);
 bool ifd_tokenizer_lowercases(const struct ifd_tokenizer *t);
+/* Two texts may be one sequence: [CLS] A [SEP] B [SEP], with token type 1 from B on. */
+bool ifd_tokenizer_takes_pairs(const struct ifd_tokenizer *t);
 
 /* Working memory of one encoding thread: buffers that grow to the largest text seen, bounded by
  * the text's size times a constant, and are reused (no allocation in steady state). */

@@ -64,6 +64,12 @@ static void defaults_are_the_servers(void **state)
     assert_null(got.tier);
     assert_string_equal(got.dtype, "auto");
     assert_int_equal(got.access_log, want.access_log);
+    assert_int_equal(got.metrics_tei, want.metrics_tei);
+    assert_false(got.metrics_tei);
+    assert_ok(parse("metrics-compat", "tei"), err);
+    struct ifd_server_config compatible;
+    ifd_serve_config(&o, &compatible);
+    assert_true(compatible.metrics_tei);
     assert_null(got.otlp_endpoint);
     assert_string_equal(got.otlp_service, want.otlp_service);
     assert_int_equal(got.ui, want.ui);

@@ -8,7 +8,7 @@
 #include <math.h>
 
 #include "base/mem.h"
-#include "codec/codec.h"
+#include "codec/decoding.h"
 
 #define INPUTS_MAX 4u
 
@@ -116,33 +116,19 @@ static const struct row rows[] = {
      INFERD_INVALID_REQUEST, "\xC3\xA9...\""},
 };
 
-/* Decode body[0 .. first), then the rest; step 1: byte by byte. The verdict and texts or message.
- */
+/* The verdict, and texts or message. */
 static inferd_status decode(struct ifd_decode *d, const char *body, size_t n, size_t first,
                             size_t step, char *out, size_t out_size)
 {
-    inferd_error err = {.message = ""};
-    inferd_status status = INFERD_OK;
-    ifd_decode_begin(d, &ifd_codec_native);
-    for (size_t at = 0; at < n && !status;) {
-        size_t piece = at == 0 && first ? first : n - at;
-        if (step)
-            piece = step;
-        status = ifd_decode_feed(d, body + at, piece, &err);
-        at += piece;
-    }
-    if (!status)
-        status = ifd_decode_finish(d, &err);
-    if (status) {
+    inferd_error err;
+    const struct body b = {
+        .codec = &ifd_codec_native, .s = body, .n = n, .first = first, .step = step};
+    const inferd_status status = decode_body(d, &b, &err);
+    if (status)
         snprintf(out, out_size, "%s", err.message);
-        return status;
-    }
-    size_t at = 0;
-    for (uint32_t i = 0; i < d->texts.count; i++) {
-        inferd_text t = ifd_texts_get(&d->texts, i);
-        at += (size_t)snprintf(out + at, out_size - at, "%.*s|", (int)t.size, t.data);
-    }
-    return INFERD_OK;
+    else
+        show_texts(&d->texts, out, out_size);
+    return status;
 }
 
 static void bodies_are_taken_or_refused(void **state)

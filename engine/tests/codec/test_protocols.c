@@ -5,7 +5,7 @@
  */
 #include "test.h"
 
-#include "codec/codec.h"
+#include "codec/decoding.h"
 
 #define INPUTS_MAX 4u
 #define OIP(more) "{\"inputs\":[{\"name\":\"text\",\"datatype\":\"BYTES\"," more
@@ -30,10 +30,24 @@ static const struct row rows[] = {
     {TEI, "{\"inputs\":[[\"a\"],[\"b\"]]}", INFERD_OK, "a|b|", 0},
     {TEI, "{\"x\":{\"y\":[1,{\"inputs\":3}]},\"inputs\":\"a\",\"truncate\":true}", INFERD_OK, "a|",
      0},
-    {TEI, "{\"inputs\":[\"a\",\"b\"]}", BAD, "is a pair", 0},
-    {TEI, "{\"inputs\":[[\"a\",\"b\"]]}", BAD, "is a pair", 0},
-    {TEI, "{\"inputs\":[[\"a\"],\"b\"]}", BAD, "must be a list of one text, not a string", 0},
-    {TEI, "{\"inputs\":[\"a\",[\"b\"]]}", BAD, "must be a text, or a batch", 0},
+    {TEI, "{\"inputs\":[\"a\",\"bc\"]}", INFERD_OK, "a/bc|", 0},
+    {TEI, "{\"inputs\":[[\"a\",\"bc\"]]}", INFERD_OK, "a/bc|", 0},
+    {TEI, "{\"inputs\":[[\"a\"],[\"b\",\"c\"],[\"d\",\"e\"],[\"f\"]]}", INFERD_OK, "a|b/c|d/e|f|",
+     0},
+    {TEI, "{\"inputs\":[\"a\",\"b\",\"c\"]}", BAD, "a list of texts is one input", 0},
+    {TEI, "{\"inputs\":[[\"a\"],[\"a\",\"b\",\"c\"]]}", BAD, "send a batch such as", 0},
+    {TEI, "{\"inputs\":[\"a\",\"\"]}", BAD, "text 0 of \"inputs\" is an empty string", 0},
+    {TEI, "{\"inputs\":[[\"a\",\"b\"],[\"c\",7]]}", BAD, "not a number", 0},
+    {TEI, "{\"inputs\":[\"a\",[\"b\"]]}", BAD, "not a list", 0},
+    {TEI, "{\"inputs\":[[\"a\",\"b\"],\"c\"]}", BAD, "a list of one or two texts", 0},
+    {TEI, "{\"inputs\":[[\"a\",\"b\"],[]]}", BAD, "an item of the batch has no text", 0},
+    {TEI, "{\"inputs\":[[\"1\",\"a\"],[\"2\",\"b\"],[\"3\",\"c\"],[\"4\",\"d\"]]}", INFERD_OK,
+     "1/a|2/b|3/c|4/d|", 0},
+    {TEI, "{\"inputs\":[[\"1\"],[\"2\"],[\"3\"],[\"4\",\"d\"],[\"5\"]]}", INFERD_TOO_MANY_INPUTS,
+     "--max-inputs 4", 0},
+    {TEI, "{\"inputs\":[[\"a\"],\"b\"]}", BAD, "must be a list of one or two texts, not a string",
+     0},
+    {TEI, "{\"inputs\":[\"a\",[\"b\"]]}", BAD, "must be a text, a pair of texts", 0},
     {TEI, "{\"inputs\":[[]]}", BAD, "has no text", 0},
     {TEI, "{\"inputs\":[]}", BAD, "is empty", 0},
     {TEI, "{\"inputs\":[[[\"a\"]]]}", BAD, "not a list", 0},
@@ -122,31 +136,20 @@ static size_t size_of(const struct row *r)
 static inferd_status decode(struct ifd_decode *d, const struct row *r, size_t first, size_t step,
                             char *out, size_t out_size)
 {
-    inferd_error err = {.message = ""};
-    inferd_status st = INFERD_OK;
+    inferd_error err;
     const size_t n = size_of(r);
-    ifd_decode_begin(d, r->codec);
-    if (r->binary)
-        ifd_decode_json_size(d, n - r->binary);
-    for (size_t at = 0; at < n && !st;) {
-        size_t piece = at == 0 && first ? first : n - at;
-        if (step)
-            piece = step;
-        st = ifd_decode_feed(d, r->body + at, piece, &err);
-        at += piece;
-    }
-    if (!st)
-        st = ifd_decode_finish(d, &err);
-    if (st) {
+    const struct body body = {.codec = r->codec,
+                              .s = r->body,
+                              .n = n,
+                              .json = r->binary ? n - r->binary : 0,
+                              .first = first,
+                              .step = step};
+    const inferd_status st = decode_body(d, &body, &err);
+    if (st)
         snprintf(out, out_size, "%s", err.message);
-        return st;
-    }
-    size_t at = 0;
-    for (uint32_t i = 0; i < d->texts.count; i++) {
-        inferd_text t = ifd_texts_get(&d->texts, i);
-        at += (size_t)snprintf(out + at, out_size - at, "%.*s|", (int)t.size, t.data);
-    }
-    return INFERD_OK;
+    else
+        show_texts(&d->texts, out, out_size);
+    return st;
 }
 
 static void bodies_are_taken_or_refused(void **state)
@@ -238,6 +241,11 @@ static void answers_are_the_peers(void **state)
                  "[{\"score\":1,\"label\":\"NO\"},{\"score\":-1,\"label\":\"YES\"}]]",
                  "x-compute-type: cpu\r\nx-compute-time: 8\r\nx-compute-characters: 2\r\n"
                  "x-compute-tokens: 8\r\nx-total-time: 8\r\nx-tokenization-time: 0\r\n"
+                 "x-queue-time: 1\r\nx-inference-time: 7\r\n");
+    check_answer(TEI, "{\"inputs\":[\"h\xC3\xA9\",\"abc\"]}",
+                 "[{\"score\":0.75,\"label\":\"YES\"},{\"score\":0.25,\"label\":\"NO\"}]",
+                 "x-compute-type: cpu\r\nx-compute-time: 8\r\nx-compute-characters: 5\r\n"
+                 "x-compute-tokens: 5\r\nx-total-time: 8\r\nx-tokenization-time: 0\r\n"
                  "x-queue-time: 1\r\nx-inference-time: 7\r\n");
     check_answer(
         VLLM, "{\"input\":[\"a\",\"b\"]}",

@@ -29,8 +29,8 @@ def documented(text: str) -> dict[str, tuple[str, frozenset[str]]]:
     return rows
 
 
-def differences(doc: str, families: dict) -> list[str]:
-    rows = documented(doc)
+def differences(doc: str, families: dict, tei: bool = False) -> list[str]:
+    rows = {n: r for n, r in documented(doc).items() if tei or not n.startswith("te_")}
     found = [f"{n} is not in the doc" for n in families.keys() - rows.keys()]
     found += [f"{n} is not in the scrape" for n in rows.keys() - families.keys()]
     for name in rows.keys() & families.keys():
@@ -158,6 +158,48 @@ class Metrics(ServerCase):
         self.assertEqual((two["trace"], two["target"], two["route"], two["status"], two["outcome"]),
                          ("-", "/none?x=1", "other", 404, "client_error"))
         self.assertEqual((three["status"], three["outcome"]), (0, "cancelled"))
+
+
+class TextEmbeddingsInference(ServerCase):
+    """--metrics-compat tei."""
+    OPTIONS = ("--metrics-compat", "tei", "--http-threads", "2")
+    SAME = {"te_request_duration": ("inferd_request_duration_seconds", {"outcome": "ok"}),
+            "te_request_tokenization_duration": ("inferd_stage_duration_seconds", {"stage": "tokenize"}),
+            "te_request_queue_duration": ("inferd_stage_duration_seconds", {"stage": "queue"}),
+            "te_request_inference_duration": ("inferd_stage_duration_seconds", {"stage": "infer"}),
+            "te_request_input_length": ("inferd_input_tokens", {}), "te_batch_next_size": ("inferd_batch_size", {}),
+            "te_batch_next_tokens": ("inferd_batch_tokens", {})}
+
+    def test_teis_names_have_our_figures(self):
+        sent = {"single": 0, "batch": 0}
+        for path, one, more in (("/predict", "a", [["a"], ["b", "c"]]), ("/infer", ["a"], ["a", "b", "c"])):
+            for method, inputs, times in (("single", one, 7), ("batch", more, 4)):
+                for _ in range(times):
+                    self.assertEqual(self.ask(post({"inputs": inputs}, path=path)).status, 200)
+                sent[method] += times
+        for bad in ("[", {"inputs": 7}):
+            self.assertEqual(self.ask(post(bad, path="/predict")).status, 400)
+        self.assertEqual(self.ask(get("/none")).status, 404)  # no inference
+        end = time.monotonic() + 30
+        while True:  # an answer is there an instant before its count
+            families = prometheus.parse(self.ask(get("/metrics")).body.decode())
+            if value(families, "inferd_requests_in_flight") == 1 or time.monotonic() > end:
+                break
+        self.assertEqual(differences(DOC.read_text(encoding="utf-8"), families, tei=True), [])
+        for method, count in sent.items():
+            self.assertEqual(value(families, "te_request_count", method=method), count)
+            self.assertEqual(value(families, "te_request_success", method=method), count)
+        for err, count in (("validation", 2), ("overloaded", 0), ("inference", 0)):
+            self.assertEqual(value(families, "te_request_failure", err=err), count)
+        self.assertEqual(value(families, "te_predict_count"), 14 + 8 + 12)
+        self.assertEqual(value(families, "te_predict_success"), 14 + 8 + 12)
+        self.assertEqual(value(families, "te_queue_size"), 0)
+        for name, (ours, labels) in self.SAME.items():
+            want = {(n[len(ours):], k) for (n, ls), v in families[ours].samples.items()
+                    if set(labels.items()) <= set(ls) for k in [tuple(x for x in ls if x[0] == "le") + (v,)]}
+            have = {(n[len(name):], ls + (v,)) for (n, ls), v in families[name].samples.items()}
+            self.assertEqual(have, want, name)
+            self.assertGreater(value(families, name + "_count"), 0)
 
 
 class Loading(unittest.TestCase):

@@ -6,7 +6,7 @@ import json
 import struct
 import unittest
 
-from harness import Server, ServerCase, get, post
+from harness import HERE, Reader, Server, ServerCase, get, post
 
 TEXTS = ["a good film", "not a good film at all"]
 
@@ -53,7 +53,7 @@ class Protocols(ServerCase):
         self.assertEqual(answer.headers["x-compute-tokens"], str(sum(d["details"]["tokens"] for d in details)))
 
     def test_tei_errors(self):
-        for body, status, part in (({"inputs": TEXTS}, 400, "pair"), ({"inputs": []}, 400, "empty"),
+        for body, status, part in (({"inputs": [*TEXTS, "c"]}, 400, "pair"), ({"inputs": []}, 400, "empty"),
                                    ({"inputs": [[str(i)] for i in range(5)]}, 413, "--max-inputs 4"),
                                    ({"inputs": "w " * 40, "truncate": False}, 422, "more than 16 tokens")):
             answer = self.ask(post(body, path="/predict"))
@@ -182,6 +182,78 @@ class Protocols(ServerCase):
         self.assertIn('route="/v2/models/{model}/infer",code="200"', page)
         self.assertIn('route="/v2/models/{model}/ready",code="404"', page)
         self.assertNotIn("models/none", page)
+
+
+def golden_pairs(model):
+    """(pair, logits) of tests/model/golden/MODEL/pairs.txt, those that are cut on the right and not empty."""
+    found, right = [], False
+    for line in (HERE.parent / "model" / "golden" / model / "pairs.txt").read_text(encoding="utf-8").splitlines():
+        kind, _, value = line.partition(" ")
+        if kind == "side":
+            right = value == "right"
+        elif kind in ("text", "pair"):
+            pair = [value] if kind == "text" else [*pair, value]
+        elif kind == "logits" and right and all(pair):
+            found.append((pair, [float(x) for x in value.split()]))
+    return found
+
+
+class Pairs(unittest.TestCase):
+    """TEI's pairs against transformers, which make_pairs.py asked."""
+
+    def start(self, model, *options):
+        server = Server("--dtype", "fp32", *options, model=str(HERE.parent / "model" / "golden" / model))
+        self.addCleanup(server.close)
+        s = server.connect()
+        r = Reader(s)
+
+        def ask(body, path="/predict"):
+            s.sendall(post(body, path=path))
+            return r.answer()
+        return server, ask
+
+    def test_pairs_are_as_transformers_has_them(self):
+        for model in ("bert-f32", "bert-cased-f16-5", "bert-old-names", "distilbert-h36-f16"):
+            server, ask = self.start(model)
+            pairs = golden_pairs(model)
+            self.assertGreater(len(pairs), 10)
+            alone = [ask({"inputs": pair, "raw_scores": True}).json for pair, _ in pairs]
+            for got, (pair, want) in zip(alone, pairs):
+                for score, logit in zip((s["score"] for s in got), sorted(want, reverse=True)):
+                    self.assertAlmostEqual(score, logit, delta=1e-4, msg=pair)
+            # in a batch, among single texts: the same bits
+            mixed = [x for pair, _ in pairs for x in (pair, pair[:1])]
+            answer = ask({"inputs": mixed, "raw_scores": True})
+            self.assertEqual(answer.json[::2], alone)
+            self.assertEqual(answer.json[1::2], [ask({"inputs": p, "raw_scores": True}).json for p in mixed[1::2]])
+            self.assertEqual(answer.headers["x-compute-characters"], str(sum(len(t) for p in mixed for t in p)))
+            # the controls: neither the other order nor one text of both is the same
+            there, back = ask({"inputs": ["a film", "bad"]}).json, ask({"inputs": ["bad", "a film"]}).json
+            self.assertNotEqual(there, back)
+            self.assertNotEqual(there, ask({"inputs": "a film bad"}).json)
+            self.assertEqual(server.stop(), 0)
+
+    def test_what_is_too_long(self):
+        server, ask = self.start("bert-f32", "--max-length", "16", "--long-text", "window_mean")
+        pair = ["good " * 12, "bad " * 9]
+        for more, first, second in (({}, 6, 7), ({"truncate": True}, 6, 7)):  # longest first: 13 are left
+            cut = ask({"inputs": pair, "raw_scores": True, **more})
+            self.assertEqual(cut.headers["x-truncated-inputs"], "1")
+            self.assertEqual(cut.headers["x-compute-tokens"], "16")
+            by_hand = ["good " * second, "bad " * first]  # the odd one is the longer text's
+            self.assertEqual(cut.json, ask({"inputs": by_hand, "raw_scores": True}).json)
+        refused = ask({"inputs": pair, "truncate": False})
+        self.assertEqual((refused.status, refused.json["error_type"]), (422, "Validation"))
+        self.assertEqual(server.stop(), 0)
+
+    def test_a_model_with_one_token_type_refuses(self):
+        server, ask = self.start("bert-multilabel-bf16")
+        for inputs in (["a", "b"], [["a"], ["b", "c"]]):
+            refused = ask({"inputs": inputs})
+            self.assertEqual((refused.status, refused.json["error_type"]), (400, "Validation"))
+            self.assertIn("its type_vocab_size is 1", refused.json["error"])
+        self.assertEqual(ask({"inputs": [["a"], ["b"]]}).status, 200)
+        self.assertEqual(server.stop(), 0)
 
 
 class NotReady(unittest.TestCase):

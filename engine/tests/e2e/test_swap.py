@@ -15,7 +15,8 @@ from pathlib import Path
 
 import zero_model
 from harness import BIN, MODEL, PATIENCE_S, Reader, Server, get, post
-from swapping import KEY, OTHER_KEY, same, variant, admin, SwapCase
+from swapping import KEY, OTHER_KEY, SwapCase, admin, offline, same, variant
+from test_stream import HEAD, Lines, chunk
 
 
 class Swap(SwapCase):
@@ -55,6 +56,47 @@ class Swap(SwapCase):
         for order in ("promote", "rollback", "unload_candidate"):
             answer = admin(server, order)
             self.assertEqual((answer.status, answer.json["error"]["type"]), (409, "conflict"))
+        self.assertEqual(server.stop(), 0)
+
+    def test_a_stream_that_is_open_over_a_swap(self):
+        """Each line is answered once, in its place, by a model that served when it was sent."""
+        server = self.start()
+        models = [MODEL, self.other]
+        want = {m: offline(m, ["a good film"]) for m in models}
+        self.assertNotEqual(want[MODEL][0]["label"], want[self.other][0]["label"])  # or nothing would be seen
+        s = server.connect()
+        lines = Lines(s)
+        s.sendall(HEAD)
+        sent = 0
+        for model in (MODEL, self.other, MODEL):
+            if sent:
+                self.assertEqual(admin(server, "load", {"path": model}).status, 200)
+            for _ in range(20):
+                s.sendall(chunk(b'"a good film"\n'))
+                line = lines.line()
+                self.assertEqual(line["index"], sent)
+                self.assertTrue(same(line["results"], want[model]), (sent, model, line))
+                sent += 1
+        # and with lines under way while it is swapped: one after the other, none lost, none twice
+        done = threading.Event()
+
+        def write():
+            while not done.is_set():
+                s.sendall(chunk(b'"a good film"\n' * 20))
+            s.sendall(b"0\r\n\r\n")
+        writer = threading.Thread(target=write)
+        writer.start()
+        swaps = threading.Thread(target=lambda: [admin(server, "load", {"path": m}) for m in
+                                                 (self.other, MODEL, self.other)] and done.set())
+        swaps.start()
+        got = lines.rest()
+        writer.join()
+        swaps.join()
+        self.assertEqual([g["index"] for g in got], list(range(sent, sent + len(got))))
+        self.assertTrue(all(any(same(g["results"], want[m]) for m in models) for g in got))
+        labels = [g["results"][0]["label"] for g in got]
+        changes = sum(a != b for a, b in zip(labels, labels[1:]))
+        self.assertEqual(changes, 3)  # in order: a swap is seen once
         self.assertEqual(server.stop(), 0)
 
     def test_who_may(self):

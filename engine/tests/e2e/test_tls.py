@@ -2,6 +2,7 @@
 """TLS: the same answers, however records are cut; certificates that change under load; client
 certificates; what is no TLS."""
 
+import json
 import os
 import socket
 import ssl
@@ -13,6 +14,7 @@ import unittest
 from pathlib import Path
 
 from harness import PATIENCE_S, Reader, Server, get, post
+from test_stream import HEAD, Lines, chunk
 
 BODY = {"inputs": ["a good film", "not a good film at all"]}
 
@@ -36,6 +38,38 @@ class Authority:
         openssl("x509", "-req", "-in", str(request), "-CA", str(self.cert), "-CAkey", str(self.key), "-days", "2",
                 "-set_serial", str(serial), "-copy_extensions", "copy", "-out", str(cert))
         return cert, key
+
+
+class Records:
+    """A client that puts each request into a record of its own and sends them when it is told to."""
+
+    def __init__(self, context, sock):
+        self.sock, self.incoming, self.outgoing = sock, ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="127.0.0.1")
+        while True:
+            try:
+                self.tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                sock.sendall(self.outgoing.read())
+                self.incoming.write(sock.recv(65536))
+        sock.sendall(self.outgoing.read())
+
+    def record(self, data):
+        self.tls.write(data)
+        return self.outgoing.read()
+
+    def recv(self, size):
+        while True:
+            try:
+                return self.tls.read(size)
+            except ssl.SSLWantReadError:
+                data = self.sock.recv(65536)
+                if not data:
+                    return b""
+                self.incoming.write(data)
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                return b""
 
 
 class Case(unittest.TestCase):
@@ -175,6 +209,91 @@ class Answers(Case):
         self.assertEqual((answer.status, answer.closes), (200, True))
         self.assertTrue(r.at_end())
         self.assertTrue(idle_reader.at_end())
+        self.assertEqual(server.finish(), 0)
+
+    def pipelined_in_a_drain(self, *requests):
+        """Each request in a record of its own, all in one segment, to a server that drains; the answers."""
+        server = self.start("--drain-delay", "2s")
+        client = Records(self.context(), server.connect())
+        server.signal()
+        server.wait_for("draining")
+        client.sock.sendall(b"".join(map(client.record, requests)))
+        reader, answers = Reader(client), []
+        while True:
+            try:
+                answers.append(reader.answer())
+            except EOFError:
+                break
+        self.assertEqual(server.finish(), 0)
+        return answers
+
+    def test_a_drain_answers_what_was_pipelined(self):
+        for first in (get("/livez"), post("["), post(BODY)):  # answered at once, refused, computed
+            answers = self.pipelined_in_a_drain(first, get("/v2"), post(BODY))
+            self.assertEqual([a.status for a in answers], [400 if first == post("[") else 200, 200, 200], first)
+            self.assertEqual([a.closes for a in answers], [False, False, True])
+        # the control: a connection that closes after its first answer is seen to lose the other
+        answers = self.pipelined_in_a_drain(get("/livez", "Connection: close\r\n"), get("/v2"))
+        self.assertEqual([(a.status, a.closes) for a in answers], [(200, True)])
+
+    def test_a_drain_waits_for_the_rest_of_a_record(self):
+        for sent in (3, 9):  # a part of its head; all of that, and a part of its body
+            server = self.start("--drain-delay", "2s")
+            client = Records(self.context(), server.connect())
+            server.signal()
+            server.wait_for("draining")
+            one, two = client.record(get("/livez")), client.record(get("/v2"))
+            reader = Reader(client)
+            client.sock.sendall(one + two[:sent])
+            answer = reader.answer()
+            self.assertEqual((answer.status, answer.closes), (200, False))
+            client.sock.sendall(two[sent:])
+            answer = reader.answer()
+            self.assertEqual((answer.status, answer.closes), (200, True))
+            self.assertEqual(server.finish(), 0)
+
+    def test_streams(self):
+        """/infer/stream: lines of a body in many records are answered as over a plain connection."""
+        texts = [f"text number {i} " + "word " * (i % 60) for i in range(600)]
+        body = "".join(json.dumps(t) + "\n" for t in texts).encode()
+        got = []
+        for server in (Server(), self.start()):
+            self.addCleanup(server.close)
+            s = self.dial(server)[0] if got else server.connect()
+
+            def write(to=s):
+                to.sendall(HEAD)
+                for i in range(0, len(body), 1000):
+                    to.sendall(chunk(body[i:i + 1000]))
+                to.sendall(b"0\r\n\r\n")
+            writer = threading.Thread(target=write)
+            writer.start()
+            lines = Lines(s)
+            got.append(lines.rest())
+            writer.join()
+            s.sendall(get("/livez"))  # the connection goes on
+            self.assertEqual(Reader(s).answer().status, 200)
+            s.sendall(HEAD)
+            for i in range(5):  # answers come while the body is open
+                s.sendall(chunk(b'"text %d"\n' % i))
+                lines = lines if i else Lines(s)
+                self.assertEqual(lines.line()["index"], i)
+            s.sendall(b"0\r\n\r\n")
+            self.assertIsNone(lines.line())
+            self.assertEqual(server.stop(), 0)
+        self.assertEqual([g["index"] for g in got[0]], list(range(len(texts))))
+        self.assertEqual(got[0], got[1])
+
+    def test_a_drain_finishes_a_stream(self):
+        server = self.start()
+        s = self.dial(server)[0]
+        lines = Lines(s)
+        s.sendall(HEAD + chunk(b'"a"\n'))
+        self.assertEqual(lines.line()["index"], 0)
+        server.signal()
+        server.wait_for("draining")
+        s.sendall(chunk(b'"b"\n') + b"0\r\n\r\n")
+        self.assertEqual([line["index"] for line in lines.rest()], [1])
         self.assertEqual(server.finish(), 0)
 
     def test_an_unfinished_handshake_does_not_stay(self):

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * golden.h - reads golden/NAME/expected.txt, whose lines tools/make_golden.py describes.
+ * golden.h - reads golden/NAME/expected.txt and pairs.txt, whose lines tools/make_golden.py and
+ * tools/make_pairs.py describe.
  */
 #ifndef IFD_TESTS_MODEL_GOLDEN_H
 #define IFD_TESTS_MODEL_GOLDEN_H
@@ -16,6 +17,9 @@
 struct golden_text {
     char *text;
     size_t size;
+    const char *pair; /* of pairs.txt: the second text; */
+    uint32_t second;  /* tokens before it; */
+    bool left;        /* where the longer text is cut */
     int32_t ids[GOLDEN_IDS_MAX];
     size_t ids_count;
     float logits[GOLDEN_LABELS_MAX];
@@ -29,6 +33,7 @@ struct golden {
     uint32_t label_count, max_length;
     bool sigmoid;
     size_t count;
+    bool left;
     struct golden_text text[GOLDEN_TEXTS_MAX];
 };
 
@@ -87,7 +92,14 @@ static void golden_line(struct golden *g, char *line)
         t = &g->text[g->count++];
         t->text = value;
         t->size = strlen(value);
-    } else if (strcmp(line, "ids") == 0 && t)
+        t->left = g->left;
+    } else if (strcmp(line, "side") == 0)
+        g->left = strcmp(value, "left") == 0;
+    else if (strcmp(line, "pair") == 0 && t)
+        t->pair = value;
+    else if (strcmp(line, "second") == 0 && t)
+        t->second = (uint32_t)strtoul(value, NULL, 10);
+    else if (strcmp(line, "ids") == 0 && t)
         golden_ids(t, value);
     else if (strcmp(line, "logits") == 0 && t)
         golden_logits(g, t, value);
@@ -96,17 +108,17 @@ static void golden_line(struct golden *g, char *line)
     else if (strcmp(line, "confidence") == 0 && t)
         t->confidence = strtof(value, NULL);
     else
-        fail_msg("unknown line in expected.txt: %s", line);
+        fail_msg("unknown line of a golden file: %s", line);
 }
 
-static void golden_read(const char *name, struct golden *g)
+/* False: there is no such file. */
+static bool golden_file(const char *name, const char *file, struct golden *g)
 {
     char path[256];
-    memset(g, 0, sizeof(*g));
-    snprintf(path, sizeof(path), "golden/%s/expected.txt", name);
+    snprintf(path, sizeof(path), "golden/%s/%s", name, file);
     FILE *f = fopen(path, "rb");
     if (!f)
-        fail_msg("cannot open %s", path);
+        return false;
     fseek(f, 0, SEEK_END);
     long size = ftell(f);
     rewind(f);
@@ -123,6 +135,21 @@ static void golden_read(const char *name, struct golden *g)
             golden_line(g, line);
     }
     assert_true(g->count > 0);
+    return true;
+}
+
+static inline void golden_read(const char *name, struct golden *g)
+{
+    memset(g, 0, sizeof(*g));
+    if (!golden_file(name, "expected.txt", g))
+        fail_msg("there is no golden/%s/expected.txt", name);
+}
+
+/* Instead of the texts the pairs; false if the model takes none. Free both. */
+static inline bool golden_read_pairs(const char *name, const struct golden *of, struct golden *g)
+{
+    *g = (struct golden){.max_length = of->max_length, .label_count = of->label_count};
+    return golden_file(name, "pairs.txt", g);
 }
 
 static void golden_free(struct golden *g)

@@ -128,6 +128,114 @@ static void long_texts_are_refused_where_asked(void **state)
     tear_down(&f);
 }
 
+/* Pairs are "a b/c d": what is before and after the slash. */
+static inferd_text first_at(const void *texts, uint32_t i)
+{
+    const char *s = ((const char *const *)texts)[i];
+    return (inferd_text){s, strcspn(s, "/")};
+}
+
+static inferd_text second_at(const void *texts, uint32_t i)
+{
+    const char *slash = strchr(((const char *const *)texts)[i], '/');
+    return slash ? (inferd_text){slash + 1, strlen(slash + 1)} : (inferd_text){NULL, 0};
+}
+
+static inferd_status fill_pairs(struct fixture *f, uint8_t how, uint32_t max_length,
+                                const char *const *texts, uint32_t count)
+{
+    const struct ifd_encoding_rules rules = {.tokenizer = f->tokenizer,
+                                             .max_length = max_length,
+                                             .sequences_max = 8,
+                                             .truncation = how,
+                                             .second = second_at};
+    return ifd_encoding_fill(&f->e, &rules, f->scratch, first_at, texts, count, &err);
+}
+
+static void pairs_are_cut_longest_first(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t how;
+        uint32_t max_length;
+        const char *text, *want;
+        bool truncated;
+    } rows[] = {
+        {IFD_TRUNCATION_RIGHT, 9, "a b c/d e f", "<abc>def>", false},
+        {IFD_TRUNCATION_RIGHT, 9, "a b/c d e f g", "<ab>cdef>", true},
+        {IFD_TRUNCATION_RIGHT, 9, "a b c d e/f g", "<abcd>fg>", true},
+        {IFD_TRUNCATION_RIGHT, 9, "a b c d/e f g h", "<abc>efg>", true},
+        {IFD_TRUNCATION_RIGHT, 9, "/a b c d e f g h", "<>abcdef>", true},
+        {IFD_TRUNCATION_RIGHT, 9, "a b c d e f g h/", "<abcdef>>", true},
+        /* an odd rest goes to the longer one, to the second if they are equal; also where both are
+         * longer than all that fits */
+        {IFD_TRUNCATION_RIGHT, 8, "a b c d/e f g h", "<ab>efg>", true},
+        {IFD_TRUNCATION_RIGHT, 8, "a b c d i/e f g h", "<abc>ef>", true},
+        {IFD_TRUNCATION_RIGHT, 8, "a b c d e f g h/i j k l a b c", "<abc>ij>", true},
+        {IFD_TRUNCATION_RIGHT, 8, "a b c d e f g/i j k l a b c d", "<ab>ijk>", true},
+        {IFD_TRUNCATION_RIGHT, 8, "a b c d e f g/i j k l a b c", "<ab>ijk>", true},
+        {IFD_TRUNCATION_RIGHT, 8, "a b c d e f g/i j k l a b", "<abc>ij>", true},
+        {IFD_TRUNCATION_RIGHT, 8, "a b c d e f/i j k l a b c", "<ab>ijk>", true},
+        {IFD_TRUNCATION_RIGHT, 8, "a b c d e f/i j k l a b", "<ab>ijk>", true},
+        {IFD_TRUNCATION_LEFT, 8, "a b c d e f g h/i j k l a b c", "<fgh>bc>", true},
+        {IFD_TRUNCATION_LEFT, 8, "a b c d e f g h/i j", "<fgh>ij>", true},
+        {IFD_TRUNCATION_LEFT, 8, "a b/c d e f g h i j k", "<ab>ijk>", true},
+        {IFD_TRUNCATION_LEFT, 8, "a b/c d e", "<ab>cde>", false},
+        {IFD_TRUNCATION_HEAD_TAIL, 8, "a b/c d e f", "<ab>cde>", true},
+        {IFD_TRUNCATION_WINDOW_MEAN, 8, "a b/c d e f", "<ab>cde>", true},
+        {IFD_TRUNCATION_NONE, 8, "a b/c d e", "<ab>cde>", false},
+        {IFD_TRUNCATION_RIGHT, 4, "a/b", "<>b>", true},
+        {IFD_TRUNCATION_RIGHT, 3, "a/b", "<>>", true},
+    };
+    struct fixture f;
+    char out[512];
+    set_up(&f);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_ok(fill_pairs(&f, rows[i].how, rows[i].max_length, &rows[i].text, 1), err);
+        assert_string_equal(shown(&f, out), rows[i].want);
+        assert_int_equal(f.e.results[0].truncated, rows[i].truncated);
+        assert_int_equal(f.e.results[0].tokens, strlen(rows[i].want));
+        assert_int_equal(f.e.second[0], strcspn(rows[i].want, ">") + 1);
+    }
+    const char *const too_long[] = {"a", "a b/c d e f"}, *const bad[] = {"a/\x80"};
+    assert_fails(fill_pairs(&f, IFD_TRUNCATION_NONE, 8, too_long, 2), INFERD_TEXT_TOO_LONG, err,
+                 "inputs[1] has more than 8 tokens");
+    assert_fails(fill_pairs(&f, IFD_TRUNCATION_RIGHT, 8, bad, 1), INFERD_INVALID_UTF8, err,
+                 "the second text of inputs[0]: the text is not valid UTF-8 at byte 0");
+    tear_down(&f);
+}
+
+static void pairs_stand_beside_windows(void **state)
+{
+    (void)state;
+    const char *const texts[] = {"a", "a b c d e f", "b/c", "l k j i h g f e d", "a b c d/e"};
+    const uint32_t second[] = {3, 6, 6, 3, 6, 6, 6, 4};
+    struct fixture f;
+    char out[512];
+    set_up(&f);
+    for (unsigned again = 0; again < 2; again++) {
+        assert_ok(fill_pairs(&f, IFD_TRUNCATION_WINDOW_MAX, 6, texts, 5), err);
+        assert_string_equal(shown(&f, out), "<a><abcd><cdef><b>c><lkji><hgfe><gfed><ab>e>");
+        assert_memory_equal(ifd_encoding_second(&f.e), second, sizeof(second));
+    }
+    assert_ok(fill(&f, IFD_TRUNCATION_RIGHT, 6, 8, texts, 1), err);
+    assert_null(ifd_encoding_second(&f.e)); /* of the next request there are none */
+    unsigned failed = 0;
+    for (uint64_t n = 0; n < 12; n++) {
+        struct fixture g;
+        set_up(&g);
+        ifd_mem_fail_after(n, false);
+        const inferd_status st = fill_pairs(&g, IFD_TRUNCATION_WINDOW_MAX, 6, texts, 5);
+        ifd_mem_fail_after(UINT64_MAX, false);
+        assert_true(st == INFERD_OK || st == INFERD_NO_MEMORY);
+        failed += st != INFERD_OK;
+        assert_ok(fill_pairs(&g, IFD_TRUNCATION_WINDOW_MAX, 6, texts, 5), err);
+        tear_down(&g);
+    }
+    assert_true(failed >= 4);
+    tear_down(&f);
+}
+
 /* More tokens than half of the bytes: the room is enlarged. And a text whose end alone is kept. */
 static void every_token_is_counted(void **state)
 {
@@ -176,6 +284,8 @@ int main(void)
         cmocka_unit_test(each_way_keeps_what_it_says),
         cmocka_unit_test(texts_keep_their_places_beside_windows),
         cmocka_unit_test(long_texts_are_refused_where_asked),
+        cmocka_unit_test(pairs_are_cut_longest_first),
+        cmocka_unit_test(pairs_stand_beside_windows),
         cmocka_unit_test(every_token_is_counted),
         cmocka_unit_test(want_of_memory_is_an_error),
     };

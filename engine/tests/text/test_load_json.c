@@ -69,6 +69,59 @@ static void other_templates_are_refused(void **state)
     invalid(TEMPLATE("{}", ONE), "post_processor.single");
 }
 
+/* Only BERT's own template for a pair is one that can be computed; any other is no fault of the
+ * file, but no pairs. */
+static void templates_say_whether_there_are_pairs(void **state)
+{
+    (void)state;
+#define PAIR(pair)                                                                                 \
+    FILE_WITH(ADDED, NORMALIZER, PRE,                                                              \
+              "{\"type\":\"TemplateProcessing\",\"single\":[" P_S("[CLS]", "0") "," P_T(           \
+                  "A", "0") "," P_S("[SEP]", "0") "],\"pair\":" pair                               \
+                                                  ",\"special_tokens\":{\"[CLS]\":{\"ids\":[2]},"  \
+                                                  "\"[SEP]\":{\"ids\":[3]},\"a\":{\"ids\":[5]}}}", \
+              MODEL)
+#define P_S(id, type) "{\"SpecialToken\":{\"id\":\"" id "\",\"type_id\":" type "}}"
+#define P_T(id, type) "{\"Sequence\":{\"id\":\"" id "\",\"type_id\":" type "}}"
+#define P_5(a, b, c, d, e) "[" a "," b "," c "," d "," e "]"
+    static const struct {
+        const char *json;
+        bool takes;
+    } rows[] = {
+        {PAIR(P_5(P_S("[CLS]", "0"), P_T("A", "0"), P_S("[SEP]", "0"), P_T("B", "1"),
+                  P_S("[SEP]", "1"))),
+         true},
+        {PAIR(P_5(P_S("[CLS]", "0"), P_T("A", "0"), P_S("[SEP]", "0"), P_T("B", "0"),
+                  P_S("[SEP]", "0"))),
+         false},
+        {PAIR(P_5(P_S("[CLS]", "0"), P_T("A", "0"), P_S("[SEP]", "0"), P_T("B", "1"),
+                  P_S("[SEP]", "0"))),
+         false},
+        {PAIR(P_5(P_S("[CLS]", "0"), P_T("B", "0"), P_S("[SEP]", "0"), P_T("A", "1"),
+                  P_S("[SEP]", "1"))),
+         false},
+        {PAIR(P_5(P_S("[CLS]", "0"), P_T("A", "0"), P_S("a", "0"), P_T("B", "1"),
+                  P_S("[SEP]", "1"))),
+         false},
+        {PAIR("[" P_T("A", "0") "," P_T("B", "1") "]"), false},
+        {PAIR("[]"), false},
+        {PAIR("7"), false},
+        {PAIR(P_5("1", "2", "3", "4", "5")), false},
+        {FILE_WITH(ADDED, NORMALIZER, PRE,
+                   "{\"type\":\"BertProcessing\",\"sep\":[\"[SEP]\",3],\"cls\":[\"[CLS]\",2]}",
+                   MODEL),
+         true},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct ifd_tokenizer *t = json_tokenizer(rows[i].json);
+        assert_int_equal(ifd_tokenizer_takes_pairs(t), rows[i].takes);
+        ifd_tokenizer_free(t);
+    }
+    struct ifd_tokenizer *t = vocab_tokenizer("[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n", NULL);
+    assert_true(ifd_tokenizer_takes_pairs(t));
+    ifd_tokenizer_free(t);
+}
+
 static void damaged_files_are_refused(void **state)
 {
     (void)state;
@@ -168,6 +221,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(other_components_are_refused_by_name),
         cmocka_unit_test(other_templates_are_refused),
+        cmocka_unit_test(templates_say_whether_there_are_pairs),
         cmocka_unit_test(damaged_files_are_refused),
         cmocka_unit_test(damaged_added_tokens_are_refused),
         cmocka_unit_test(what_is_accepted),

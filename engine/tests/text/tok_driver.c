@@ -5,9 +5,11 @@
  *     tok_driver json  TOKENIZER_JSON              [MAX_LENGTH]
  *     tok_driver vocab VOCAB_TXT CONFIG_JSON|-     [MAX_LENGTH]
  *     tok_driver time json TOKENIZER_JSON          [MAX_LENGTH]   (texts: the lines of stdin)
+ *     tok_driver pairs-right|pairs-left json TOKENIZER_JSON MAX_LENGTH
  *
  * stdin: texts, each a 32-bit little-endian size and that many bytes. stdout: per text a 32-bit
- * count and its ids, or 0xFFFFFFFF for a text that was refused. A test tool, never installed.
+ * count and its ids, or 0xFFFFFFFF for a text that was refused. Pairs: two texts each, and in front
+ * of the ids where the second text begins. A test tool, never installed.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +19,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "text/tokenizer.h"
+#include "text/encoding.h"
 
 #define FILE_BYTES_MAX ((size_t)256 << 20)
 #define TEXT_BYTES_MAX ((size_t)64 << 20)
@@ -57,6 +59,60 @@ out:
         fprintf(stderr, "tok_driver: bad input, output closed, or out of memory\n");
     ifd_free(text);
     ifd_free(ids);
+    ifd_tokenizer_scratch_free(s);
+    return rc;
+}
+
+static inferd_text pair_first(const void *pair, uint32_t i)
+{
+    (void)i;
+    return ((const inferd_text *)pair)[0];
+}
+
+static inferd_text pair_second(const void *pair, uint32_t i)
+{
+    (void)i;
+    return ((const inferd_text *)pair)[1];
+}
+
+static int filter_pairs(const struct ifd_tokenizer *t, uint32_t max_length, bool left)
+{
+    const struct ifd_encoding_rules rules = {.tokenizer = t,
+                                             .max_length = max_length,
+                                             .sequences_max = 1,
+                                             .truncation =
+                                                 left ? IFD_TRUNCATION_LEFT : IFD_TRUNCATION_RIGHT,
+                                             .second = pair_second};
+    struct ifd_tokenizer_scratch *s = ifd_tokenizer_scratch_create();
+    struct ifd_encoding e = {0};
+    char *text[2] = {ifd_alloc(TEXT_BYTES_MAX), ifd_alloc(TEXT_BYTES_MAX)};
+    int rc = 1;
+    if (!s || !text[0] || !text[1] || !ifd_tokenizer_takes_pairs(t))
+        goto out;
+    uint32_t size;
+    while (fread(&size, sizeof size, 1, stdin) == 1) {
+        inferd_text pair[2];
+        inferd_error err;
+        for (unsigned i = 0; i < 2; i++) {
+            if ((i && fread(&size, sizeof size, 1, stdin) != 1) || size > TEXT_BYTES_MAX ||
+                fread(text[i], 1, size, stdin) != size)
+                goto out;
+            pair[i] = (inferd_text){text[i], size};
+        }
+        if (ifd_encoding_fill(&e, &rules, s, pair_first, pair, 1, &err))
+            goto out;
+        if (fwrite(&e.offsets[1], sizeof(uint32_t), 1, stdout) != 1 ||
+            fwrite(e.second, sizeof(uint32_t), 1, stdout) != 1 ||
+            fwrite(e.ids, sizeof *e.ids, e.offsets[1], stdout) != e.offsets[1])
+            goto out;
+    }
+    rc = fflush(stdout) ? 1 : 0;
+out:
+    if (rc)
+        fprintf(stderr, "tok_driver: bad input, output closed, or no pairs with this tokenizer\n");
+    ifd_free(text[0]);
+    ifd_free(text[1]);
+    ifd_encoding_fini(&e);
     ifd_tokenizer_scratch_free(s);
     return rc;
 }
@@ -113,8 +169,10 @@ out:
 int main(int argc, char **argv)
 {
     bool timed = argc > 1 && strcmp(argv[1], "time") == 0;
-    argc -= timed;
-    argv += timed;
+    const bool pairs = argc > 1 && strncmp(argv[1], "pairs-", 6) == 0;
+    const bool left = pairs && strcmp(argv[1], "pairs-left") == 0;
+    argc -= timed || pairs;
+    argv += timed || pairs;
     bool json = argc > 2 && strcmp(argv[1], "json") == 0;
     bool lists = argc > 3 && strcmp(argv[1], "vocab") == 0;
     if (!json && !lists) {
@@ -139,7 +197,9 @@ int main(int argc, char **argv)
     ifd_free(b);
     if (status)
         return fail(&err);
-    int rc = timed ? measure(t, (uint32_t)max_length) : filter(t, (uint32_t)max_length);
+    int rc = timed   ? measure(t, (uint32_t)max_length)
+             : pairs ? filter_pairs(t, (uint32_t)max_length, left)
+                     : filter(t, (uint32_t)max_length);
     ifd_tokenizer_free(t);
     return rc;
 }
