@@ -89,7 +89,7 @@ static uint64_t run_once(const struct ifd_kernels *kernels, enum ifd_dtype dtype
         .m = m,
         .n = n,
         .k = k,
-        .a = {u->a, ifd_narrow_row_bytes(dtype, k) + 64, u->bias, u->bias},
+        .a = {u->a, ifd_narrow_row_bytes(kernels, dtype, k) + 64, u->bias, u->bias},
         .b = b,
         .b_scale = u->bias,
         .b_sum = u->bias,

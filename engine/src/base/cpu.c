@@ -39,7 +39,7 @@ bool ifd_cpu_has(enum ifd_tier tier)
 
 enum ifd_tier ifd_cpu_best(void)
 {
-    uint32_t tiers = ifd_cpu_tiers();
+    const uint32_t tiers = ifd_cpu_tiers() & ~ifd_cpu_tiers_slow();
     int best = IFD_TIER_COUNT - 1;
     while (!(tiers >> best & 1u))
         best--;

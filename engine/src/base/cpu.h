@@ -18,8 +18,8 @@
 
 #include "base/err.h"
 
-/* In order of preference: the best is the last one that a CPU has. A CPU has no tier of another
- * architecture. */
+/* In order of preference: the best is the last one that a CPU has, but for AVX512BF16 where its own
+ * instruction is the slower way (cpu_x86.c). A CPU has no tier of another architecture. */
 enum ifd_tier {
     IFD_TIER_REF,        /* plain C, any machine */
     IFD_TIER_AVX2,       /* AVX2, FMA, F16C; YMM state */

@@ -10,5 +10,8 @@
 
 /* Bit t: tier t can run here. IFD_TIER_REF always can. */
 uint32_t ifd_cpu_tiers(void);
+/* Bit t: tier t has an instruction that is slower here than what the tier below it does without, so
+ * t is used only when it is named. */
+uint32_t ifd_cpu_tiers_slow(void);
 
 #endif

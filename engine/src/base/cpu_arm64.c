@@ -38,6 +38,11 @@ static const struct {
 
 /* Linux answers for the core that asks, and only where HWCAP_CPUID says so: elsewhere the
  * instruction is a fault. */
+uint32_t ifd_cpu_tiers_slow(void)
+{
+    return 0;
+}
+
 void ifd_cpu_model_name(char *out, size_t size)
 {
     if (!(getauxval(AT_HWCAP) & HWCAP_CPUID)) {

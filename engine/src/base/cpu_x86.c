@@ -32,6 +32,8 @@
 /* leaf 7 subleaf 1 EAX */
 #define BIT_AVXVNNI (1u << 4)
 #define BIT_AVX512BF16 (1u << 5)
+/* leaf 1 EAX: of family 6, shared with processors that have no BF16 */
+#define MODEL_COOPER_LAKE 0x55u
 /* XCR0 */
 #define STATE_YMM 0x06u     /* XMM and the upper halves of YMM */
 #define STATE_ZMM 0xE0u     /* opmask, the upper halves of ZMM0-15, ZMM16-31 */
@@ -85,6 +87,22 @@ uint32_t ifd_cpu_tiers(void)
     if ((d & amx) == amx && (state & STATE_TILE) == STATE_TILE && tiles_permitted())
         tiers |= 1u << IFD_TIER_AMX;
     return tiers;
+}
+
+/* vdpbf16ps does two multiply-adds a lane. Intel's processors with a matrix unit leave bf16 to
+ * that: on the one measured vdpbf16ps takes as long as four FMAs, so without the tiles' permission
+ * FMAs do the same in half the time (docs/speed.md). Cooper Lake, and AMD's, are said to have it at
+ * FMA's rate. By what is not Cooper Lake, since a hypervisor may hide the unit and show another
+ * model. */
+uint32_t ifd_cpu_tiers_slow(void)
+{
+    uint32_t a, b, c, d;
+    __cpuid(0, a, b, c, d);
+    if (b != signature_INTEL_ebx || c != signature_INTEL_ecx || d != signature_INTEL_edx ||
+        !__get_cpuid(1, &a, &b, &c, &d))
+        return 0;
+    const uint32_t family = a >> 8 & 15u, model = (a >> 12 & 0xF0u) | (a >> 4 & 15u);
+    return family == 6 && model == MODEL_COOPER_LAKE ? 0 : 1u << IFD_TIER_AVX512BF16;
 }
 
 void ifd_cpu_model_name(char *out, size_t size)

@@ -12,7 +12,6 @@
 #define TIER_NAME "avx512vnni"
 #define TIER_ROWS_FP32 14
 #define TIER_ROWS_INT8 14
-#define TIER_ROWS_BF16 10
+#define TIER_ROWS_BF16 14
 #define TIER_DOT_INT8 dot_int8
-#define TIER_DOT_BF16 reg_dot_bf16
 #include "kernels/tier-inl.h"

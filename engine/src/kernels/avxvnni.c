@@ -16,7 +16,6 @@ static inline reg dot_int8(reg a, reg b, reg sum)
 #define TIER_NAME "avxvnni"
 #define TIER_ROWS_FP32 6
 #define TIER_ROWS_INT8 6
-#define TIER_ROWS_BF16 4
+#define TIER_ROWS_BF16 6
 #define TIER_DOT_INT8 dot_int8
-#define TIER_DOT_BF16 reg_dot_bf16
 #include "kernels/tier-inl.h"

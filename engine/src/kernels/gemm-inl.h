@@ -23,6 +23,7 @@ typedef void gemm_store_fn(const void *g, const float *tile, size_t row, size_t 
 struct gemm_run {
     const ifd_unit *a, *b;
     size_t lda, steps, n;
+    size_t row_units;      /* of a row of a */
     tile_fn *const *tiles; /* [tile_rows] */
     size_t tile_rows;
     gemm_store_fn *store;
@@ -121,7 +122,7 @@ static void gemm_blocks(const struct gemm_run *g, size_t row_begin, size_t row_e
 {
     if (row_begin >= row_end)
         return;
-    size_t fit = GEMM_BLOCK_UNITS / (g->steps ? g->steps : 1);
+    size_t fit = GEMM_BLOCK_UNITS / (g->row_units ? g->row_units : 1);
     fit = fit < g->tile_rows ? g->tile_rows : fit - fit % g->tile_rows;
     size_t blocks = even_share(row_end - row_begin, fit);
     for (size_t row = row_begin; row < row_end; blocks--) {
@@ -139,6 +140,7 @@ static void gemm_f32(const struct ifd_gemm_f32 *g, size_t row_begin, size_t row_
                                  .b = g->b,
                                  .lda = g->lda,
                                  .steps = g->k,
+                                 .row_units = g->k,
                                  .n = g->n,
                                  .tiles = tiles_f32,
                                  .tile_rows = tile_rows_f32,

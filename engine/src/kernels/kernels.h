@@ -56,9 +56,10 @@ struct ifd_gemm_f32 {
  * elements and zeros after them. Memory of the caller.
  *   int8  u8 = round(x / scale) + zero, scale and zero of the row alone, so that the row's least
  * and greatest value (0 included) are 0 and 255; a row with a NaN or infinity has scale NaN bf16  x
- * rounded to nearest even; scale and zero unused */
+ * rounded to nearest even, as bf16 or as the float of that value (bf16_row_element_bytes); scale
+ * and zero unused */
 struct ifd_narrow {
-    void *data;   /* [rows][k padded to a line], 64-byte aligned */
+    void *data;   /* [rows][ifd_narrow_row_bytes], 64-byte aligned */
     size_t ld;    /* bytes from row to row, a multiple of 64 */
     float *scale; /* [rows] */
     float *zero;  /* [rows], whole numbers 0 .. 255 */
@@ -98,6 +99,9 @@ struct ifd_kernels {
     size_t nr;        /* outputs per packed panel */
     size_t mr;        /* rows per register tile: a hint for splitting M */
     size_t mr_narrow; /* the same for the narrow dtypes */
+    /* Of rows that narrow_bf16 makes: 2, or 4 where bf16 is two FMAs, which take floats: widened
+     * once here, and not again for every 32 columns of the product. */
+    size_t bf16_row_element_bytes;
 
     /* Panels [panel_begin, panel_end) and rows [row_begin, row_end) of the product. */
     void (*gemm_f32)(const struct ifd_gemm_f32 *g, size_t row_begin, size_t row_end,
@@ -142,8 +146,11 @@ void ifd_pack_panel_int8(const float *rows, size_t count, size_t k, size_t nr, s
                          int8_t *packed, float *scale, float *sum);
 void ifd_pack_panel_bf16(const float *rows, size_t count, size_t k, size_t nr, size_t panel,
                          uint16_t *packed);
-/* Bytes of a row of k narrow elements with its padding; 0 on overflow. */
-size_t ifd_narrow_row_bytes(enum ifd_dtype dtype, size_t k);
+/* Bytes of a row of k elements that narrow_* of `kernels` makes, with its padding; 0 on overflow.
+ */
+size_t ifd_narrow_row_bytes(const struct ifd_kernels *kernels, enum ifd_dtype dtype, size_t k);
+/* Bytes of a column of k elements in a panel of a narrow dtype, with its padding; 0 on overflow. */
+size_t ifd_narrow_column_bytes(enum ifd_dtype dtype, size_t k);
 size_t ifd_attention_work_floats(size_t rows, size_t length, size_t d, size_t nr);
 
 #endif

@@ -94,6 +94,21 @@ static void narrow_int8(const float *x, size_t ldx, size_t n, size_t begin, size
     }
 }
 
+/* n <= VEC elements. */
+static inline __attribute__((always_inline)) void store_bf16_row(bf16_row_element *p, vec v,
+                                                                 size_t n)
+{
+#if BF16_ROWS_ARE_FLOATS
+    v = vec_round_bf16(v);
+    if (n == VEC)
+        vec_store(p, v);
+    else
+        vec_store_n(p, v, n);
+#else
+    vec_store_bf16(p, v, n);
+#endif
+}
+
 static void narrow_bf16(const float *x, size_t ldx, size_t n, size_t begin, size_t end,
                         const float *by, const struct ifd_narrow *out)
 {
@@ -102,11 +117,11 @@ static void narrow_bf16(const float *x, size_t ldx, size_t n, size_t begin, size
     const size_t padded = (n + LINE_BYTES / 2 - 1) / (LINE_BYTES / 2) * (LINE_BYTES / 2);
     for (size_t r = begin; r < end; r++) {
         const float *in = x + r * ldx;
-        uint16_t *to = (uint16_t *)out->data + r * out->ld / sizeof(*to);
+        bf16_row_element *to = (bf16_row_element *)out->data + r * out->ld / sizeof(*to);
         for (size_t i = 0; i < whole; i += VEC)
-            vec_store_bf16(to + i, vec_load(in + i), VEC);
+            store_bf16_row(to + i, vec_load(in + i), VEC);
         if (tail)
-            vec_store_bf16(to + whole, vec_load_n(in + whole, tail), tail);
+            store_bf16_row(to + whole, vec_load_n(in + whole, tail), tail);
         memset(to + n, 0, (padded - n) * sizeof(*to));
     }
 }
@@ -217,14 +232,17 @@ STORE_NARROW_DEFINE(store_bf16)
 /* Products --------------------------------------------------------------------------------------
  */
 
-static inline struct gemm_run narrow_run(const struct ifd_gemm_narrow *g, size_t row_bytes,
+/* column_bytes: of a column of B. */
+static inline struct gemm_run narrow_run(const struct ifd_gemm_narrow *g, size_t column_bytes,
                                          gemm_store_fn *store)
 {
+    const size_t units =
+        (column_bytes + LINE_BYTES - 1) / LINE_BYTES * (LINE_BYTES / sizeof(ifd_unit));
     const struct gemm_run run = {.a = g->a.data,
                                  .b = g->b,
                                  .lda = g->a.ld / sizeof(ifd_unit),
-                                 .steps = (row_bytes + LINE_BYTES - 1) / LINE_BYTES *
-                                          (LINE_BYTES / sizeof(ifd_unit)),
+                                 .steps = units,
+                                 .row_units = units,
                                  .n = g->n,
                                  .store = store,
                                  .g = g};
@@ -245,6 +263,7 @@ static void gemm_bf16(const struct ifd_gemm_narrow *g, size_t row_begin, size_t 
                       size_t panel_begin, size_t panel_end)
 {
     struct gemm_run run = narrow_run(g, 2 * g->k, store_bf16);
+    run.row_units *= sizeof(bf16_row_element) / sizeof(uint16_t);
     run.tiles = tiles_bf16;
     run.tile_rows = tile_rows_bf16;
     gemm_blocks(&run, row_begin, row_end, panel_begin, panel_end);

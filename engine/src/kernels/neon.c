@@ -11,8 +11,7 @@
 #define TIER_NAME "neon"
 #define TIER_ROWS_FP32 6
 #define TIER_ROWS_INT8 4
-#define TIER_ROWS_BF16 4
+#define TIER_ROWS_BF16 6
 #define TIER_DOT_INT8 reg_dot_int8
 #define TIER_INT8_SUMS vec_of_sums_128
-#define TIER_DOT_BF16 reg_dot_bf16
 #include "kernels/tier-inl.h"

@@ -12,8 +12,7 @@
 #define TIER_NAME "neondot"
 #define TIER_ROWS_FP32 6
 #define TIER_ROWS_INT8 6
-#define TIER_ROWS_BF16 4
+#define TIER_ROWS_BF16 6
 #define TIER_DOT_INT8 dot_int8_signed
 #define TIER_INT8_SUMS vec_of_sums_128
-#define TIER_DOT_BF16 reg_dot_bf16
 #include "kernels/tier-inl.h"

@@ -32,7 +32,7 @@ size_t ifd_packed_floats(size_t n, size_t k, size_t nr)
     return ifd_size_mul(columns, k, &floats) ? floats : 0;
 }
 
-size_t ifd_narrow_row_bytes(enum ifd_dtype dtype, size_t k)
+size_t ifd_narrow_column_bytes(enum ifd_dtype dtype, size_t k)
 {
     size_t bytes;
     if (!ifd_size_mul(k, element_bytes(dtype), &bytes) ||
@@ -41,12 +41,21 @@ size_t ifd_narrow_row_bytes(enum ifd_dtype dtype, size_t k)
     return bytes - bytes % LINE_BYTES;
 }
 
+size_t ifd_narrow_row_bytes(const struct ifd_kernels *kernels, enum ifd_dtype dtype, size_t k)
+{
+    const size_t bytes = ifd_narrow_column_bytes(dtype, k);
+    if (dtype != IFD_DTYPE_BF16)
+        return bytes;
+    size_t row;
+    return ifd_size_mul(bytes, kernels->bf16_row_element_bytes / sizeof(uint16_t), &row) ? row : 0;
+}
+
 size_t ifd_packed_bytes(enum ifd_dtype dtype, size_t n, size_t k, size_t nr)
 {
-    size_t row = dtype == IFD_DTYPE_FP32 ? 0 : ifd_narrow_row_bytes(dtype, k);
-    if (dtype == IFD_DTYPE_FP32 && !ifd_size_mul(k, sizeof(float), &row))
+    size_t column = dtype == IFD_DTYPE_FP32 ? 0 : ifd_narrow_column_bytes(dtype, k);
+    if (dtype == IFD_DTYPE_FP32 && !ifd_size_mul(k, sizeof(float), &column))
         return 0;
-    return ifd_packed_floats(n, row, nr); /* columns * row, whatever the unit */
+    return ifd_packed_floats(n, column, nr); /* columns * column bytes, whatever the unit */
 }
 
 void ifd_pack_panel_f32(const float *rows, size_t count, size_t k, size_t nr, size_t panel,
@@ -64,7 +73,7 @@ void ifd_pack_panel_f32(const float *rows, size_t count, size_t k, size_t nr, si
 void ifd_pack_panel_int8(const float *rows, size_t count, size_t k, size_t nr, size_t panel,
                          int8_t *packed, float *scale, float *sum)
 {
-    const size_t padded = ifd_narrow_row_bytes(IFD_DTYPE_INT8, k);
+    const size_t padded = ifd_narrow_column_bytes(IFD_DTYPE_INT8, k);
     int8_t *to = packed + panel * nr * padded;
     memset(to, 0, nr * padded);
     for (size_t j = 0; j < nr; j++) {
@@ -94,7 +103,7 @@ static uint16_t bf16_of(float x)
 void ifd_pack_panel_bf16(const float *rows, size_t count, size_t k, size_t nr, size_t panel,
                          uint16_t *packed)
 {
-    const size_t padded = ifd_narrow_row_bytes(IFD_DTYPE_BF16, k) / sizeof(uint16_t);
+    const size_t padded = ifd_narrow_column_bytes(IFD_DTYPE_BF16, k) / sizeof(uint16_t);
     uint16_t *to = packed + panel * nr * padded;
     memset(to, 0, nr * padded * sizeof(*to));
     for (size_t j = 0; j < count; j++)

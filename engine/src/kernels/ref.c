@@ -61,7 +61,7 @@ static void store_narrow(const struct ifd_gemm_narrow *g, size_t row, size_t col
 static void gemm_int8(const struct ifd_gemm_narrow *g, size_t row_begin, size_t row_end,
                       size_t panel_begin, size_t panel_end)
 {
-    const size_t row_bytes = ifd_narrow_row_bytes(IFD_DTYPE_INT8, g->k);
+    const size_t row_bytes = ifd_narrow_column_bytes(IFD_DTYPE_INT8, g->k);
     for (size_t n = panel_begin * NR; n < panel_end * NR && n < g->n; n++) {
         const int8_t *b = (const int8_t *)g->b + n / NR * NR * row_bytes + n % NR * 4;
         for (size_t m = row_begin; m < row_end; m++) {
@@ -86,7 +86,7 @@ static void bf16_to_f32(const uint16_t *in, size_t n, float *out)
 static void gemm_bf16(const struct ifd_gemm_narrow *g, size_t row_begin, size_t row_end,
                       size_t panel_begin, size_t panel_end)
 {
-    const size_t row_bytes = ifd_narrow_row_bytes(IFD_DTYPE_BF16, g->k);
+    const size_t row_bytes = ifd_narrow_column_bytes(IFD_DTYPE_BF16, g->k);
     for (size_t n = panel_begin * NR; n < panel_end * NR && n < g->n; n++) {
         const uint16_t *b = (const uint16_t *)g->b + n / NR * NR * row_bytes / 2 + n % NR * 2;
         for (size_t m = row_begin; m < row_end; m++) {
@@ -122,7 +122,7 @@ static void narrow_int8(const float *x, size_t ldx, size_t n, size_t begin, size
             float q = nearbyintf(fmaf(in[i] * by[i], inverse, zero));
             to[i] = (uint8_t)(q > 255.0f ? 255.0f : q > 0.0f ? q : 0.0f); /* 0 for NaN */
         }
-        memset(to + n, 0, ifd_narrow_row_bytes(IFD_DTYPE_INT8, n) - n);
+        memset(to + n, 0, ifd_narrow_column_bytes(IFD_DTYPE_INT8, n) - n);
         out->scale[r] = (inverse > 0.0f ? range / 255.0f : 0.0f) + bad;
         out->zero[r] = zero;
     }
@@ -134,7 +134,7 @@ static void narrow_bf16(const float *x, size_t ldx, size_t n, size_t begin, size
     (void)by;
     for (size_t r = begin; r < end; r++) {
         uint16_t *to = (uint16_t *)out->data + r * out->ld / sizeof(uint16_t);
-        memset(to, 0, ifd_narrow_row_bytes(IFD_DTYPE_BF16, n));
+        memset(to, 0, ifd_narrow_column_bytes(IFD_DTYPE_BF16, n));
         for (size_t i = 0; i < n; i++) {
             uint32_t bits;
             memcpy(&bits, x + r * ldx + i, sizeof(bits));
@@ -225,6 +225,7 @@ const struct ifd_kernels ifd_kernels_ref = {
     .nr = NR,
     .mr = MR,
     .mr_narrow = MR,
+    .bf16_row_element_bytes = sizeof(uint16_t),
     .gemm_f32 = gemm_f32,
     .layer_norm_f32 = layer_norm_f32,
     .softmax_f32 = softmax_f32,

@@ -4,7 +4,9 @@
  * its vocabulary (vec_*-inl.h) and then this, with
  *   TIER_TABLE, TIER_ID, TIER_NAME     the table, its value of enum ifd_tier and that one's name
  *   TIER_ROWS_FP32, _INT8, _BF16       most rows of a tile, by how many registers a dot leaves free
- *   TIER_DOT_INT8, TIER_DOT_BF16       (a, b, sum): the products of one unit
+ *   TIER_DOT_INT8                      (a, b, sum): the products of one unit
+ *   TIER_DOT_BF16 (optional)           the same of bf16; else it is two FMAs, and rows of A are
+ *                                      floats that narrow_bf16 has rounded
  *   TIER_INT8_SUMS (optional)          (sum, b_sum): sums that the dot left in another form, as
  * floats TIER_MATRIX_UNIT (optional)        a file with its own gemm_int8 and gemm_bf16
  */
@@ -25,13 +27,26 @@
 #include "kernels/tile-inl.h"
 
 #define TILE_FN(name) name##_bf16
+#ifdef TIER_DOT_BF16
 #define TILE_DOT TIER_DOT_BF16
+#else
+#define TILE_DOT reg_fma
+#define TILE_PAIRS
+#endif
 #define TILE_ROWS TIER_ROWS_BF16
 #include "kernels/tile-inl.h"
 #endif
 
 #ifndef TIER_INT8_SUMS
 #define TIER_INT8_SUMS(sum, b_sum) vec_of_ints(sum)
+#endif
+
+#if defined(TIER_DOT_BF16) || defined(TIER_MATRIX_UNIT)
+#define BF16_ROWS_ARE_FLOATS 0
+typedef uint16_t bf16_row_element;
+#else
+#define BF16_ROWS_ARE_FLOATS 1
+typedef float bf16_row_element;
 #endif
 
 #include "kernels/gemm-inl.h"
@@ -51,6 +66,7 @@ const struct ifd_kernels TIER_TABLE = {
 #else
     .mr_narrow = TIER_ROWS_INT8,
 #endif
+    .bf16_row_element_bytes = sizeof(bf16_row_element),
     .gemm_f32 = gemm_f32,
     .layer_norm_f32 = layer_norm_f32,
     .softmax_f32 = softmax_f32,

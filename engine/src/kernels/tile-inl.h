@@ -5,8 +5,10 @@
  * four int8). Included once per dtype; before including, a tier file defines
  *   TILE_ROWS          the most rows,
  *   TILE_FN(name)      the name of a function or table of this dtype, and
- *   TILE_DOT(a, b, s)  s + the products of a's and b's elements, unit by unit.
- * All registers are `reg`, whatever the elements; sums of int8 are int32 in the lanes of one.
+ *   TILE_DOT(a, b, s)  s + the products of a's and b's elements, unit by unit, and
+ *   TILE_PAIRS         if a line of b is pairs of bf16 and a row of a their partners as floats:
+ * then a step is two lines of one FMA each, the even elements and the odd ones. All registers are
+ * `reg`, whatever the elements; sums of int8 are int32 in the lanes of one.
  *
  *            b: panel [step][NR]             each step, one unit of k:
  *            +-------+-------+                 load b0 b1 (NR = 2 registers)
@@ -52,27 +54,28 @@ typedef void tile_fn(size_t steps, const ifd_unit *a, size_t lda, const ifd_unit
 /* Rows are addressed from every third one, as base, base + lda and base + 2 lda: x86 has registers
  * for five bases and addressing modes for the rest, but not for fourteen pointers. */
 #define ROW_DECLARE(i) reg sum##i##_0 = reg_zero(), sum##i##_1 = reg_zero();
-#define ROW_STEP(i)                                                        \
-    {                                                                      \
-        const reg value = reg_set1(base[(i) / 3][((i) % 3) * lda + step]); \
-        sum##i##_0 = TILE_DOT(value, b0, sum##i##_0);                      \
-        sum##i##_1 = TILE_DOT(value, b1, sum##i##_1);                      \
+#define ROW_STEP(i)                                                      \
+    {                                                                    \
+        const reg value = reg_set1(base[(i) / 3][((i) % 3) * lda + at]); \
+        sum##i##_0 = TILE_DOT(value, b0, sum##i##_0);                    \
+        sum##i##_1 = TILE_DOT(value, b1, sum##i##_1);                    \
     }
 #define ROW_STORE(i)                      \
     reg_store(tile + (i)*NR, sum##i##_0); \
     reg_store(tile + (i)*NR + REG, sum##i##_1);
 
-#define TILE_STEP(rows, s)                                                          \
-    {                                                                               \
-        const size_t step = (s);                                                    \
-        const reg b0 = reg_load(b + NR * step), b1 = reg_load(b + NR * step + REG); \
-        ROWS_##rows(ROW_STEP)                                                       \
+/* Line s of b, as `load` reads it, by unit `position` of each row. */
+#define TILE_LINE(rows, s, position, load)                                \
+    {                                                                     \
+        const size_t at = (position);                                     \
+        const reg b0 = load(b + NR * (s)), b1 = load(b + NR * (s) + REG); \
+        ROWS_##rows(ROW_STEP)                                             \
     }
 
 #define TILE_ADVANCE(n)            \
     b += NR * (n);                 \
     for (size_t j = 0; j < 5; j++) \
-        base[j] += (n);
+        base[j] += (n)*TILE_A_UNITS;
 
 #define TILE_DEFINE(rows)                                                                         \
     static void TILE_FN(tile_##rows)(size_t steps, const ifd_unit *a, size_t lda,                 \
@@ -110,11 +113,24 @@ typedef void tile_fn(size_t steps, const ifd_unit *a, size_t lda, const ifd_unit
 
 #endif
 
+#ifdef TILE_PAIRS
+#define TILE_A_UNITS 2
+#define TILE_STEP(rows, s)                     \
+    TILE_LINE(rows, s, 2 * (s), reg_load_even) \
+    TILE_LINE(rows, s, 2 * (s) + 1, reg_load_odd)
+#else
+#define TILE_A_UNITS 1
+#define TILE_STEP(rows, s) TILE_LINE(rows, s, s, reg_load)
+#endif
+
 UP_TO(TILE_ROWS)
 (TILE_DEFINE)
 
     static tile_fn *const TILE_FN(tiles)[TILE_ROWS] = {UP_TO(TILE_ROWS)(TILE_ENTRY)};
 static const size_t TILE_FN(tile_rows) = TILE_ROWS;
+#undef TILE_STEP
+#undef TILE_A_UNITS
+#undef TILE_PAIRS
 #undef TILE_FN
 #undef TILE_DOT
 #undef TILE_ROWS

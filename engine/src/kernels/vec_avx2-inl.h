@@ -33,14 +33,14 @@ static inline reg reg_dot_int8(reg a, reg b, reg sum)
     const __m256i both = _mm256_add_epi32(even, odd);
     return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(sum), both));
 }
-static inline reg reg_dot_bf16(reg a, reg b, reg sum)
+static inline reg reg_load_even(const float *p)
 {
-    const __m256i x = _mm256_castps_si256(a), y = _mm256_castps_si256(b);
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(_mm256_load_ps(p)), 16));
+}
+static inline reg reg_load_odd(const float *p)
+{
     const __m256i odd = _mm256_set1_epi32((int32_t)0xFFFF0000);
-    sum = _mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_slli_epi32(x, 16)),
-                          _mm256_castsi256_ps(_mm256_slli_epi32(y, 16)), sum);
-    return _mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_and_si256(x, odd)),
-                           _mm256_castsi256_ps(_mm256_and_si256(y, odd)), sum);
+    return _mm256_and_ps(_mm256_load_ps(p), _mm256_castsi256_ps(odd));
 }
 
 /* Mask of the first n lanes of 16: 8 at lane_table + 16 - n, 8 more after them. */
@@ -180,21 +180,19 @@ static inline void vec_store_u8(uint8_t *p, vec v, size_t n)
     _mm_storeu_si128((__m128i *)(void *)all, bytes);
     memcpy(p, all, n);
 }
-static inline __m256i bf16_bits(__m256 v)
+static inline __m256 round_bf16_half(__m256 v)
 {
     const __m256i bits = _mm256_castps_si256(v);
     __m256i up = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
     up = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7FFF)), up);
     const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
     const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
-    return _mm256_srli_epi32(_mm256_blendv_epi8(up, quiet, nan), 16);
+    up = _mm256_blendv_epi8(up, quiet, nan);
+    return _mm256_castsi256_ps(_mm256_and_si256(up, _mm256_set1_epi32((int32_t)0xFFFF0000)));
 }
-static inline void vec_store_bf16(uint16_t *p, vec v, size_t n)
+static inline vec vec_round_bf16(vec v)
 {
-    uint16_t all[VEC];
-    __m256i words = _mm256_packus_epi32(bf16_bits(v.lo), bf16_bits(v.hi));
-    _mm256_storeu_si256((__m256i *)(void *)all, _mm256_permute4x64_epi64(words, 0xD8));
-    memcpy(p, all, n * sizeof(*p));
+    return (vec){round_bf16_half(v.lo), round_bf16_half(v.hi)};
 }
 
 #include "kernels/fold_x86-inl.h"

@@ -34,15 +34,14 @@ static inline reg reg_dot_int8(reg a, reg b, reg sum)
     const __m512i both = _mm512_add_epi32(even, odd);
     return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(sum), both));
 }
-/* Two products of bf16, the even one first: each is one FMA in fp32. */
-static inline reg reg_dot_bf16(reg a, reg b, reg sum)
+/* One register of a line of bf16 pairs: the elements of even k as floats, then those of odd k. */
+static inline reg reg_load_even(const float *p)
 {
-    const __m512i x = _mm512_castps_si512(a), y = _mm512_castps_si512(b);
-    const __m512i odd = _mm512_set1_epi32((int32_t)0xFFFF0000);
-    sum = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_slli_epi32(x, 16)),
-                          _mm512_castsi512_ps(_mm512_slli_epi32(y, 16)), sum);
-    return _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_and_si512(x, odd)),
-                           _mm512_castsi512_ps(_mm512_and_si512(y, odd)), sum);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_load_si512(p), 16));
+}
+static inline reg reg_load_odd(const float *p)
+{
+    return _mm512_castsi512_ps(_mm512_maskz_loadu_epi16(0xAAAAAAAA, p));
 }
 
 static inline __mmask16 lanes(size_t n)
@@ -181,15 +180,22 @@ static inline void vec_store_4_u8(uint8_t *p, vec a, vec b, vec c, vec d)
 }
 #define VEC_STORE_4_U8(p, a, b, c, d) vec_store_4_u8((p), (a), (b), (c), (d));
 
-/* To the nearest bf16, ties to even, NaN kept; the first n <= 16 are stored. */
-static inline void vec_store_bf16(uint16_t *p, vec v, size_t n)
+/* To the nearest bf16, ties to even, NaN kept; as floats. */
+static inline vec vec_round_bf16(vec v)
 {
     const __m512i bits = _mm512_castps_si512(v), one = _mm512_set1_epi32(1);
     __m512i up = _mm512_and_si512(_mm512_srli_epi32(bits, 16), one);
     up = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7FFF)), up);
     const __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x400000));
     up = _mm512_mask_mov_epi32(up, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), quiet);
-    _mm256_mask_storeu_epi16(p, lanes(n), _mm512_cvtepi32_epi16(_mm512_srli_epi32(up, 16)));
+    up = _mm512_and_si512(up, _mm512_set1_epi32((int32_t)0xFFFF0000));
+    return _mm512_castsi512_ps(up);
+}
+/* The same as bf16; the first n <= 16 are stored. */
+static inline void vec_store_bf16(uint16_t *p, vec v, size_t n)
+{
+    const __m512i bits = _mm512_castps_si512(vec_round_bf16(v));
+    _mm256_mask_storeu_epi16(p, lanes(n), _mm512_cvtepi32_epi16(_mm512_srli_epi32(bits, 16)));
 }
 
 #include "kernels/fold_x86-inl.h"

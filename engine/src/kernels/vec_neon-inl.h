@@ -78,14 +78,13 @@ static inline float32x4_t bf16_odd(float32x4_t v)
 {
     return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(v), vdupq_n_u32(0xFFFF0000u)));
 }
-static inline float32x4_t quad_dot_bf16(float32x4_t a, float32x4_t b, float32x4_t sum)
+static inline reg reg_load_even(const float *p)
 {
-    sum = vfmaq_f32(sum, bf16_even(a), bf16_even(b));
-    return vfmaq_f32(sum, bf16_odd(a), bf16_odd(b));
+    return (reg){bf16_even(vld1q_f32(p)), bf16_even(vld1q_f32(p + 4))};
 }
-static inline reg reg_dot_bf16(reg a, reg b, reg sum)
+static inline reg reg_load_odd(const float *p)
 {
-    return (reg){quad_dot_bf16(a.lo, b.lo, sum.lo), quad_dot_bf16(a.hi, b.hi, sum.hi)};
+    return (reg){bf16_odd(vld1q_f32(p)), bf16_odd(vld1q_f32(p + 4))};
 }
 
 /* Loads, stores, lanes ----------------------------------------------------------------------------
@@ -318,18 +317,28 @@ static inline void vec_store_u8(uint8_t *p, vec v, size_t n)
     vst1q_u8(all, bytes);
     memcpy(p, all, n);
 }
-static inline uint16x4_t quad_to_bf16(float32x4_t v)
+static inline float32x4_t quad_round_bf16(float32x4_t v)
 {
     const uint32x4_t bits = vreinterpretq_u32_f32(v);
     uint32x4_t up = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
     up = vaddq_u32(vaddq_u32(bits, vdupq_n_u32(0x7FFF)), up);
     const uint32x4_t quiet = vorrq_u32(bits, vdupq_n_u32(0x400000));
-    return vshrn_n_u32(vbslq_u32(vceqq_f32(v, v), up, quiet), 16);
+    return bf16_odd(vreinterpretq_f32_u32(vbslq_u32(vceqq_f32(v, v), up, quiet)));
+}
+static inline vec vec_round_bf16(vec v)
+{
+    return MAP_1(quad_round_bf16, v);
+}
+static inline uint16x8_t bf16_of_two(float32x4_t low, float32x4_t high)
+{
+    return vcombine_u16(vshrn_n_u32(vreinterpretq_u32_f32(low), 16),
+                        vshrn_n_u32(vreinterpretq_u32_f32(high), 16));
 }
 static inline void vec_store_bf16(uint16_t *p, vec v, size_t n)
 {
     uint16_t all[VEC];
-    vst1q_u16(all, vcombine_u16(quad_to_bf16(v.q0), quad_to_bf16(v.q1)));
-    vst1q_u16(all + 8, vcombine_u16(quad_to_bf16(v.q2), quad_to_bf16(v.q3)));
+    v = vec_round_bf16(v);
+    vst1q_u16(all, bf16_of_two(v.q0, v.q1));
+    vst1q_u16(all + 8, bf16_of_two(v.q2, v.q3));
     memcpy(p, all, n * sizeof(*p));
 }

@@ -29,7 +29,8 @@ static bool narrow_rows(struct ifd_scratch *s, size_t n, struct ifd_narrow *out)
     if (s->w->dtype == IFD_DTYPE_FP32)
         return true;
     size_t rows = s->rows_max < IFD_NARROW_ROWS_MIN ? IFD_NARROW_ROWS_MIN : s->rows_max;
-    size_t row_floats = ifd_row_stride(ifd_narrow_row_bytes(s->w->dtype, n) / sizeof(float));
+    size_t row_floats =
+        ifd_row_stride(ifd_narrow_row_bytes(s->w->kernels, s->w->dtype, n) / sizeof(float));
     out->ld = row_floats * sizeof(float);
     out->data = floats(s, rows, row_floats);
     out->scale = floats(s, 1, rows);

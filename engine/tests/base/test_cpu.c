@@ -5,6 +5,17 @@
 #include "base/cpu.h"
 #include "test.h"
 
+#if defined(__x86_64__)
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
 static void test_names(void **state)
 {
     (void)state;
@@ -30,7 +41,8 @@ static void test_tiers_are_what_the_cpu_has(void **state)
     assert_false(ifd_cpu_has(IFD_TIER_COUNT));
     assert_true(ifd_cpu_has(ifd_cpu_best()));
     for (int t = ifd_cpu_best() + 1; t < IFD_TIER_COUNT; t++)
-        assert_false(ifd_cpu_has((enum ifd_tier)t));
+        if (t != IFD_TIER_AVX512BF16 || ifd_cpu_best() != IFD_TIER_AVX512VNNI)
+            assert_false(ifd_cpu_has((enum ifd_tier)t));
     if (ifd_cpu_has(IFD_TIER_AVXVNNI) || ifd_cpu_has(IFD_TIER_AVX512))
         assert_true(ifd_cpu_has(IFD_TIER_AVX2));
     for (int t = IFD_TIER_AVX512VNNI; t <= IFD_TIER_AMX; t++)
@@ -63,6 +75,51 @@ static void test_tiers_are_what_the_cpu_has(void **state)
         assert_int_equal(ifd_cpu_has(IFD_TIER_AVX512VNNI), !!__builtin_cpu_supports("avx512vnni"));
 #endif
 }
+
+#if defined(__x86_64__)
+/* From here on Linux refuses the tiles of AMX to this process: arch_prctl(ARCH_REQ_XCOMP_PERM). */
+static bool refuse_tiles(void)
+{
+    const struct sock_filter rules[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_arch_prctl, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x1023, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = {sizeof(rules) / sizeof(rules[0]),
+                                       (struct sock_filter *)rules};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+/* What a child sees that may not use the tiles: its best tier. */
+static void test_best_without_tiles(void **state)
+{
+    (void)state;
+    fflush(NULL);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(!refuse_tiles() || ifd_cpu_has(IFD_TIER_AMX) ? 100 : (int)ifd_cpu_best());
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    const int best = WEXITSTATUS(status);
+    assert_int_not_equal(best, 100);
+    print_message("best tier without tiles: %s\n", ifd_tier_name((enum ifd_tier)best));
+    assert_true(ifd_cpu_has((enum ifd_tier)best));
+    if (!ifd_cpu_has(IFD_TIER_AVX512BF16))
+        return;
+    const bool half_rate = __builtin_cpu_is("intel") && !__builtin_cpu_is("cooperlake");
+    assert_int_equal(best, half_rate ? IFD_TIER_AVX512VNNI : IFD_TIER_AVX512BF16);
+    enum ifd_tier named; /* and it can be had by name */
+    inferd_error err;
+    assert_ok(ifd_cpu_choose("avx512bf16", &named, &err), err);
+    assert_int_equal(named, IFD_TIER_AVX512BF16);
+}
+#endif
 
 static void test_choice(void **state)
 {
@@ -125,9 +182,14 @@ static void test_model_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),      cmocka_unit_test(test_tiers_are_what_the_cpu_has),
-        cmocka_unit_test(test_choice),     cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_tiers_are_what_the_cpu_has),
+        cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_model_name),
+#if defined(__x86_64__)
+        cmocka_unit_test(test_best_without_tiles),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -23,7 +24,7 @@ BIN = os.environ.get("INFERD_BIN", str(HERE.parents[2] / "build" / "inferd"))
 MODEL = os.environ.get("INFERD_TEST_MODEL", str(HERE.parent / "model" / "golden" / "bert-f32"))
 COMMANDS = ("serve", "classify", "tokenize", "inspect", "pull", "bench", "tune", "doctor", "healthcheck",
             "completion", "man", "version")
-PATIENCE_S = 60
+PATIENCE_S = 600 if os.environ.get("IFD_TEST_EMULATED") else 60
 
 
 def run(*args, stdin: bytes | None = b"", env: dict | None = None, **more):
@@ -32,6 +33,23 @@ def run(*args, stdin: bytes | None = b"", env: dict | None = None, **more):
     clean.update(env or {})
     return subprocess.run([BIN, *args], input=stdin, env=clean, capture_output=True,
                           timeout=PATIENCE_S, **more)
+
+
+def alone_in(room: str) -> str:
+    """The executable in room/bin; what starts it. An emulated one is not the script that starts its
+    emulator but the file beside it, so that gets a script of its own."""
+    program, there = BIN.removesuffix("-emulated"), f"{room}/bin/inferd"
+    os.makedirs(f"{room}/bin")
+    try:
+        os.link(program, there)
+    except OSError:  # another file system
+        shutil.copy(program, there)
+    if program == BIN:
+        return there
+    script = Path(f"{room}/inferd-emulated")
+    script.write_text(Path(BIN).read_text(encoding="utf-8").replace(program, there), encoding="utf-8")
+    script.chmod(0o755)
+    return str(script)
 
 
 class Help(unittest.TestCase):
@@ -376,13 +394,11 @@ class Models(unittest.TestCase):
     def test_the_default_model(self):
         """Looked for beside the executable, then in the working directory; told where if nowhere."""
         with tempfile.TemporaryDirectory() as room:
-            os.makedirs(f"{room}/bin")
-            os.link(BIN, f"{room}/bin/inferd") if os.stat(BIN).st_dev == os.stat(room).st_dev else \
-                subprocess.run(["cp", BIN, f"{room}/bin/inferd"], check=True)
+            inferd = alone_in(room)
 
             def classify():
                 env = {k: v for k, v in os.environ.items() if k != "INFERD_MODEL"}
-                return subprocess.run([f"{room}/bin/inferd", "classify", "x"], cwd=room, env=env,
+                return subprocess.run([inferd, "classify", "x"], cwd=room, env=env,
                                       capture_output=True, timeout=PATIENCE_S)
 
             done = classify()
@@ -435,7 +451,7 @@ class Healthcheck(unittest.TestCase):
             done = run("healthcheck", "--port", str(silent.getsockname()[1]), "--timeout", "300ms")
             self.assertEqual(done.returncode, 7)
             self.assertIn(b"no answer in time", done.stderr)
-            self.assertLess(time.monotonic() - began, 20)
+            self.assertLess(time.monotonic() - began, PATIENCE_S / 3)
 
 
 class Serve(unittest.TestCase):

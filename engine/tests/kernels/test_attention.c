@@ -103,7 +103,7 @@ static void test_sizes(void **state)
     for (size_t t = 0; t < count; t++)
         for (size_t i = 0; i < sizeof(d_list) / sizeof(d_list[0]); i++)
             for (size_t l = 0; l < sizeof(lengths) / sizeof(lengths[0]); l++)
-                if (lengths[l] < 512 || d_list[i] == 32 || !test_emulated())
+                if (lengths[l] <= 33 || d_list[i] == 32 || !test_emulated())
                     check(tiers[t], lengths[l], d_list[i]);
 }
 

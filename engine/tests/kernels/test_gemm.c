@@ -343,9 +343,10 @@ static void test_gelu_and_tanh_errors(void **state)
     (void)state;
     const struct ifd_kernels *tiers[IFD_TIER_COUNT];
     size_t count = tiers_here(tiers);
+    const int step = test_emulated() ? 11 : 1; /* kernels.vector_bits ties these bits to x86's */
     for (size_t t = 0; t < count; t++) {
         double gelu_worst = 0, tanh_worst = 0, tanh_relative = 0;
-        for (int i = -120000; i <= 120000; i++) {
+        for (int i = -120000; i <= 120000; i += step) {
             float x = (float)i / 10007.0f;
             double gelu = 0.5 * x * erfc(-x * M_SQRT1_2), want = tanh(x);
             double e = fabs(through(tiers[t], IFD_EPI_BIAS_GELU, x) - gelu) / fmax(1, fabs(x));

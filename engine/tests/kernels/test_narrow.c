@@ -21,7 +21,7 @@ static struct problem problem_new(const struct ifd_kernels *kernels, enum ifd_dt
 {
     struct problem p = {.dtype = dtype, .kernels = kernels, .m = m, .n = n, .k = k};
     const size_t nr = kernels->nr, panels = (n + nr - 1) / nr, ldc = n + 5, ldr = n + 1;
-    const size_t row = ifd_narrow_row_bytes(dtype, k), ld = row + 64;
+    const size_t row = ifd_narrow_row_bytes(kernels, dtype, k), ld = row + 64;
     const size_t rows = m < IFD_NARROW_ROWS_MIN ? IFD_NARROW_ROWS_MIN : m;
     p.x = guarded_floats((m - 1) * (k + 3) + k);
     p.by = guarded_floats(k);
@@ -98,6 +98,8 @@ static double element_a(const struct problem *p, size_t m, size_t k)
     float wide;
     if (p->dtype == IFD_DTYPE_INT8)
         return ((const uint8_t *)row)[k];
+    if (p->kernels->bf16_row_element_bytes == sizeof(float))
+        return ((const float *)(const void *)row)[k];
     p->kernels->bf16_to_f32((const uint16_t *)(const void *)row + k, 1, &wide);
     return wide;
 }
@@ -105,7 +107,7 @@ static double element_a(const struct problem *p, size_t m, size_t k)
 static double element_b(const struct problem *p, size_t n, size_t k)
 {
     const size_t nr = p->kernels->nr, per = p->dtype == IFD_DTYPE_INT8 ? 4 : 2;
-    const size_t row = ifd_narrow_row_bytes(p->dtype, p->k) / (4 / per);
+    const size_t row = ifd_narrow_column_bytes(p->dtype, p->k) / (4 / per);
     const size_t at = n / nr * nr * row + (k / per * nr + n % nr) * per + k % per;
     float wide;
     if (p->dtype == IFD_DTYPE_INT8)

@@ -50,13 +50,29 @@ static uint64_t gemm_f32(const struct ifd_kernels *kernels, uint64_t sum)
     return sum;
 }
 
+/* The values of the rows: where they stand as floats, those must be whole bf16. */
+static uint64_t checksum_rows(const struct ifd_kernels *kernels, enum ifd_dtype dtype, uint64_t sum,
+                              const void *data)
+{
+    static uint16_t half[M * (K + 32)];
+    const size_t row = ifd_narrow_column_bytes(dtype, K);
+    if (dtype == IFD_DTYPE_INT8 || kernels->bf16_row_element_bytes == sizeof(*half))
+        return checksum(sum, data, M * row);
+    const uint32_t *bits = data;
+    for (size_t i = 0; i < M * row / sizeof(*half); i++) {
+        assert_int_equal(bits[i] & 0xFFFFu, 0);
+        half[i] = (uint16_t)(bits[i] >> 16);
+    }
+    return checksum(sum, half, M * row);
+}
+
 /* The narrow rows, and a product in each epilogue. */
 static uint64_t narrow(const struct ifd_kernels *kernels, enum ifd_dtype dtype, uint64_t sum)
 {
     static float x[M * K], by[K], w[N * K], c[M * N], residual[M * N], scale[M], zero[M];
     static float bias[N + 64], b_scale[N + 64], b_sum[N + 64];
     const size_t nr = kernels->nr, panels = (N + nr - 1) / nr;
-    const size_t ld = ifd_narrow_row_bytes(dtype, K);
+    const size_t ld = ifd_narrow_row_bytes(kernels, dtype, K);
     struct guarded a = guarded_bytes(M * ld);
     struct guarded b = guarded_bytes(ifd_packed_bytes(dtype, N, K, nr));
     uint64_t seed = 2;
@@ -76,7 +92,7 @@ static uint64_t narrow(const struct ifd_kernels *kernels, enum ifd_dtype dtype, 
     const struct ifd_narrow rows = {a.data, ld, scale, zero};
     (dtype == IFD_DTYPE_INT8 ? kernels->narrow_int8 : kernels->narrow_bf16)(x, K, K, 0, M, by,
                                                                             &rows);
-    sum = checksum(sum, a.data, M * ld);
+    sum = checksum_rows(kernels, dtype, sum, a.data);
     if (dtype == IFD_DTYPE_INT8) {
         sum = checksum(sum, scale, sizeof(scale));
         sum = checksum(sum, zero, sizeof(zero));
