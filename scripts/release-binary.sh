@@ -21,7 +21,7 @@ if [ "$arch" != "$own" ]; then
 else
   scripts/setup.sh build >&2
 fi
-# ccache's own path rewriting would put other names into the file than the compiler's.
-CCACHE_BASEDIR='' LC_ALL=C scripts/build.sh "$dir" "${options[@]}" >&2
+# What a compiler cache holds may be from another folder, whose name is in the debug information and so in the build id.
+CCACHE_DISABLE=1 LC_ALL=C scripts/build.sh "$dir" "${options[@]}" >&2
 "$strip_with" --strip-all --remove-section=.comment -o "$dir/inferd.stripped" "$dir/inferd"
 echo "$dir/inferd.stripped"

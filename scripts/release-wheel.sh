@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 read -r _ epoch _ < <(scripts/source-id.sh)
 umask 022
-CCACHE_BASEDIR='' LC_ALL=C SOURCE_DATE_EPOCH=$epoch INFERD_BUILD=build/release-python INFERD_DIST=build/release-wheel \
+CCACHE_DISABLE=1 LC_ALL=C SOURCE_DATE_EPOCH=$epoch INFERD_BUILD=build/release-python INFERD_DIST=build/release-wheel \
   CFLAGS="-ffile-prefix-map=$PWD=." scripts/wheel.sh >/dev/null
 wheel=$(echo build/release-wheel/inferd-*.whl)
 python3 -B scripts/images wheel "$wheel" --epoch "$epoch"

@@ -18,7 +18,7 @@ declare -A group=(
   [wheel]="python3-dev"
   [monitoring]="prometheus prometheus-alertmanager" # with promtool and amtool; disable their services where systemd starts them
   [image]="binutils ca-certificates"
-  [image-test]="runc umoci skopeo"
+  [image-test]="runc umoci skopeo iproute2"
   [release]="dpkg-dev gzip xz-utils"
   [release-test]="mmdebstrap lintian"
 )

@@ -2,8 +2,9 @@
 """Runs an image of ours by other people's tools: skopeo picks the architecture, umoci unpacks the layout, runc runs it.
 
 As Kubernetes would with our manifests: the image's user, a read-only root, no capabilities, no new privileges, a network namespace
-with a loopback of its own. Needs root, and Debian's skopeo, umoci and runc. Differences from a cluster: no cgroup limits, no seccomp
-profile.
+with a loopback of its own. With `pod`, what the kubelet and KubeRay add too: a host name, /etc/hosts with it and localhost (an image has
+none), an address other than the loopback's, a writable /tmp, a larger /dev/shm. Needs root, and Debian's skopeo, umoci, runc and
+iproute2. Differences from a cluster: no cgroup limits, no seccomp profile, no name server, this machine's limit of open files.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import subprocess
 import time
 from pathlib import Path
 
-TOOLS = ("skopeo", "umoci", "runc", "nsenter")
+TOOLS = ("skopeo", "umoci", "runc", "nsenter", "ip")
+POD_IP, POD_NAME = "10.254.0.2", "inferd-head"
 
 
 class Container:
     """`with Container(layout, tag, folder) as c`: started by its own Entrypoint and Cmd, or by `args`."""
 
-    def __init__(self, layout: Path, tag: str, folder: Path, arch: str = "amd64", args: list[str] | None = None, tmp: bool = False, env: tuple[str, ...] = (),
+    def __init__(self, layout: Path, tag: str, folder: Path, arch: str = "amd64", args: list[str] | None = None, pod: bool = False, env: tuple[str, ...] = (),
                  spoil: str = ""):
         self.state, self.name = folder / "runc", f"t{time.monotonic_ns()}"
         self.bundle, self.log = folder / f"bundle-{self.name}", folder / f"{self.name}.log"
@@ -37,15 +39,32 @@ class Container:
         config["root"]["readonly"] = True
         config["linux"]["namespaces"] = [n for n in config["linux"]["namespaces"] if n["type"] != "cgroup"]
         config["linux"].pop("resources", None)
-        if tmp:
-            config["mounts"].append({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "nodev", "mode=1777", "size=2g"]})
+        self.network = self.name if pod else ""
+        if pod:
+            self._as_pod(config)
         (self.bundle / "config.json").write_text(json.dumps(config), encoding="utf-8")
         self.config, self.rootfs = config, self.bundle / "rootfs"
         if spoil:
             (self.rootfs / spoil.lstrip("/")).unlink()
         self.process: subprocess.Popen[bytes] | None = None
 
+    def _as_pod(self, config: dict) -> None:
+        hosts = self.bundle / "hosts"
+        hosts.write_text(f"127.0.0.1\tlocalhost\n{POD_IP}\t{POD_NAME}\n", encoding="utf-8")
+        config["hostname"] = POD_NAME
+        config["mounts"] = [m for m in config["mounts"] if m["destination"] != "/dev/shm"]
+        for path, size in (("/tmp", "2g"), ("/dev/shm", "512m")):
+            config["mounts"].append({"destination": path, "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "nodev", "mode=1777", f"size={size}"]})
+        config["mounts"].append({"destination": "/etc/hosts", "type": "bind", "source": str(hosts), "options": ["bind", "ro"]})
+        for namespace in config["linux"]["namespaces"]:
+            if namespace["type"] == "network":
+                namespace["path"] = f"/run/netns/{self.network}"
+
     def __enter__(self) -> Container:
+        if self.network:
+            run("ip", "netns", "add", self.network)
+            run("ip", "-n", self.network, "link", "set", "lo", "up")
+            run("ip", "-n", self.network, "address", "add", f"{POD_IP}/32", "dev", "lo")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(["runc", "--root", str(self.state), "run", "-b", str(self.bundle), self.name], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=subprocess.STDOUT)
@@ -55,6 +74,8 @@ class Container:
         subprocess.run(["runc", "--root", str(self.state), "delete", "--force", self.name], capture_output=True, check=False)
         if self.process:
             self.process.wait(timeout=60)
+        if self.network:
+            run("ip", "netns", "delete", self.network)
         shutil.rmtree(self.bundle, ignore_errors=True)
 
     @property

