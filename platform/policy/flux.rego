@@ -68,6 +68,14 @@ deny contains sprintf("flux-health-failed: stage %s, %s: a state that cannot get
 	not e.failed
 }
 
+deny contains sprintf("flux-health-generation: stage %s, %s: what was said of the former version must not do for this one: c.observedGeneration == metadata.generation", [o.metadata.name, e.kind]) if {
+	some o in stages
+	some e in o.spec.healthCheckExprs
+	e.kind != "RayService" # it has status.observedGeneration, which Flux compares by itself
+	some expression in [e.current, object.get(e, "failed", "observedGeneration == metadata.generation")]
+	not contains(expression, "observedGeneration == metadata.generation")
+}
+
 deny contains sprintf("flux-api: %s %s: %s is no longer served", [o.kind, o.metadata.name, o.apiVersion]) if {
 	some o in input.objects
 	contains(o.apiVersion, "toolkit.fluxcd.io/")

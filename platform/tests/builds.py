@@ -92,14 +92,27 @@ def objects(folder: str, values: dict[str, str] | None = None) -> list[dict[str,
 
 
 def switched(folder: str, component: str, values: dict[str, str] | None = None) -> list[dict[str, Any]]:
-    """The objects of a folder with the component on that its kustomization offers in a comment."""
+    """The objects of a folder with the component on that its kustomization offers in a comment; several are joined by +."""
     path = PLATFORM / folder
-    text = (path / "kustomization.yaml").read_text(encoding="utf-8")
-    on, count = re.subn(rf"(?m)^  # - (\S+/{component})\b.*$", r"  - \1", text)
-    if count != 1:
-        raise AssertionError(f"{folder} offers {component} {count} times")
+    on = (path / "kustomization.yaml").read_text(encoding="utf-8")
+    for name in component.split("+"):
+        on, count = re.subn(rf"(?m)^  # - (\S+/{name})(?: .*)?$", r"  - \1", on)
+        if count != 1:
+            raise AssertionError(f"{folder} offers {name} {count} times")
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="switched-") as scratch:  # beside it: its paths are relative
         (Path(scratch) / "kustomization.yaml").write_text(on, encoding="utf-8")
+        made = kustomize_build(Path(scratch))
+    return [o for o in yaml.load_all(substitute(made, VALUES if values is None else values), Loader=LOADER) if o]
+
+
+def with_components(stage: dict[str, Any], values: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    """What a stage of ours applies with the components that it names, as kustomize-controller adds them."""
+    folder = PLATFORM / stage["spec"]["path"].removeprefix("./platform/")
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="stage-") as scratch:
+        there = [c for c in stage["spec"]["components"] if (folder / c).exists() or not stage["spec"].get("ignoreMissingComponents")]
+        k = yaml.safe_load((folder / "kustomization.yaml").read_text(encoding="utf-8"))
+        shutil.copytree(folder, scratch, dirs_exist_ok=True)
+        (Path(scratch) / "kustomization.yaml").write_text(yaml.safe_dump({**k, "components": k.get("components", []) + there}), encoding="utf-8")
         made = kustomize_build(Path(scratch))
     return [o for o in yaml.load_all(substitute(made, VALUES if values is None else values), Loader=LOADER) if o]
 

@@ -99,6 +99,23 @@ class Gateway(unittest.TestCase):
         self.assertTrue(routes)
         self.assertEqual({r.get("directResponse", {}).get("status") for r in routes}, {500})
 
+    def test_the_gateway_has_a_key_of_the_server(self):
+        """clusters/components/server-keys: the proxy injects its credential in each route, and answers 500 where it has none."""
+        values = {**builds.VALUES, "BACKEND": "inferd"}
+        stage = by_kind(builds.switched("clusters/prod/stages", "c-server+server-keys", values), "Kustomization")["routes"]
+        plain = [o for o in world() if o["metadata"]["name"] not in ("ray", "inferd-serve-svc")] + [service("inferd", "inferd")]
+        key = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": {"name": "server-key-gateway", "namespace": "inferd"},
+               "data": {"credential": base64.b64encode(b"Bearer not-a-key-of-anybody").decode()}}
+        keyed = [*plain, *builds.with_components(stage, values)]
+        self.assertEqual(verdicts(translate([*keyed, key], "gateway-api"))["HTTPRoute", "inferd", "Accepted"][0], "True")
+        injector, paths = "envoy.filters.http.credential_injector", {"/infer", "/readyz", "/info"}
+        for found, status, injected in (([*keyed, key], None, True), (keyed, 500, False), ([*plain, *objects("apps/ingress/routes/inferd", values)], None, False)):
+            routes = self.routes(translate(found, "xds"))
+            self.assertEqual({r["match"].get("path") for r in routes} & paths, paths)
+            for r in (r for r in routes if r["match"].get("path") in paths):
+                self.assertEqual(r.get("directResponse", {}).get("status"), status)
+                self.assertEqual(any(name.startswith(injector) for name in r.get("typedPerFilterConfig", {})), injected, r)
+
     @staticmethod
     def routes(result: dict[str, Any]) -> Objects:
         """The routes of the HTTPS listener."""

@@ -55,6 +55,8 @@ class Build(unittest.TestCase):
         for path in PLATFORM.rglob("kustomization.yaml"):
             for line in re.findall(r"(?m)^\s*(?:# )?- (\.\./\S+)", path.read_text(encoding="utf-8")):
                 used.add((path.parent / line).resolve())
+        for stage in builds.switched("clusters/prod/stages", "c-server+server-keys", {**VALUES, "BACKEND": "inferd"}):
+            used |= {(PLATFORM / stage["spec"]["path"].removeprefix("./platform/") / c).resolve() for c in stage["spec"].get("components", [])}
         for component in builds.components():
             self.assertIn((PLATFORM / component).resolve(), used, f"{component} is part of nothing")
 
@@ -97,7 +99,8 @@ class Build(unittest.TestCase):
 
     def test_switches_of_a_cluster(self):
         """The components that stages/kustomization.yaml offers build on prod, and do what they say."""
-        for component, check in (("c-server", lambda s: {"keda", "inferd"} <= set(s)),
+        for component, check in (("c-server+server-keys", lambda s: s["inferd"]["spec"]["components"] and s["monitoring-config"]["spec"]["components"]),
+                                 ("c-server", lambda s: {"keda", "inferd"} <= set(s)),
                                  ("gke-gateway", lambda s: s["routes"]["spec"]["path"].endswith("/gke/ray") and not {"gateway", "envoy-gateway"} & set(s)),
                                  ("nginx", lambda s: s["routes"]["spec"]["path"].endswith("/nginx/ray") and "ingress-nginx" in s and not {"gateway", "envoy-gateway"} & set(s)),
                                  ("incremental", lambda s: s["ray"]["spec"]["path"].endswith("gpu-incremental") and s["kuberay"]["spec"]["path"].endswith("incremental"))):
@@ -108,6 +111,38 @@ class Build(unittest.TestCase):
             for o in found.values():
                 self.assertEqual(o["spec"]["decryption"], {"provider": "sops"}, o["metadata"]["name"])
                 self.assertEqual([s["name"] for s in o["spec"]["postBuild"]["substituteFrom"]], ["cluster-vars", "cluster-settings"])
+
+    def test_keys_of_the_server_come_with_their_bearers(self):
+        """server-keys: the server asks for keys; Prometheus has one, and the Gateway sends one. Without the component nobody has."""
+        values = {**VALUES, "BACKEND": "inferd"}
+        stages = by_kind(builds.switched("clusters/prod/stages", "c-server+server-keys", values), "Kustomization")
+        made = {name: builds.with_components(stages[name], values) for name in ("inferd", "monitoring-config", "routes")}
+        pod = by_kind(made["inferd"], "Deployment")["inferd"]["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        (mount,), (volume,) = container["volumeMounts"], pod["volumes"]
+        self.assertEqual((mount["name"], volume["secret"]["secretName"]), (volume["name"], "server-keys"))
+        self.assertEqual({e["name"]: e["value"] for e in container["env"]}["INFERD_API_KEY_FILE"], mount["mountPath"] + "/keys")
+        (endpoint,) = by_kind(made["monitoring-config"], "PodMonitor")["inferd"]["spec"]["podMetricsEndpoints"]
+        self.assertEqual(endpoint["authorization"], {"type": "Bearer", "credentials": {"name": "server-key-metrics", "key": "key"}})
+        asked = {name for name, o in by_kind(made["monitoring-config"], "PodMonitor").items() if "authorization" in o["spec"]["podMetricsEndpoints"][0]}
+        self.assertEqual(asked, {"inferd"}, "no other target gets the key")
+        route, injection = by_kind(made["routes"], "HTTPRoute")["inferd"], by_kind(made["routes"], "HTTPRouteFilter")["server-key"]
+        for rule in route["spec"]["rules"]:
+            self.assertEqual([f["extensionRef"]["name"] for f in rule["filters"]], ["server-key"])
+        self.assertEqual(injection["metadata"]["namespace"], route["metadata"]["namespace"])
+        self.assertTrue(injection["spec"]["credentialInjection"]["overwrite"])
+        named = {"inferd.server-keys", "inferd." + injection["spec"]["credentialInjection"]["credential"]["valueRef"]["name"], "monitoring.server-key-metrics"}
+        for cluster in ("prod", "local"):
+            self.assertLessEqual(named, set(by_kind(objects(f"clusters/{cluster}/secrets"), "ConfigMap")["secrets-wanted"]["data"]))
+        found = {f"{name} with keys": o for name, o in made.items()}
+        for minor in schemas.KUBERNETES:
+            self.assertEqual(kubeconform(found, minor), [], minor)
+        ray = by_kind(builds.switched("clusters/prod/stages", "c-server+server-keys"), "Kustomization")["routes"]
+        self.assertNotIn("HTTPRouteFilter", {o["kind"] for o in builds.with_components(ray)}, "Ray Serve asks for no key")
+        plain = by_kind(builds.switched("clusters/prod/stages", "c-server", values), "Kustomization")
+        self.assertFalse([name for name, s in plain.items() if "components" in s["spec"]])
+        self.assertNotIn("INFERD_API_KEY_FILE", str(objects("apps/inferd/overlays/prod")))
+        self.assertNotIn("authorization", str(by_kind(objects("apps/monitoring/config"), "PodMonitor")))
 
     def test_flux_up_finds_both_kinds_of_objects(self):
         """make flux-apply sends Kubernetes' objects first, then Flux's own, with the fork's URL and branch in them."""

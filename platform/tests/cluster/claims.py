@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What controllers that are not run here would report: Envoy Gateway of its Gateways, routes and policies, cert-manager of its
 certificates, KEDA of its scalers. Every object of those kinds gets the status that its controller writes when all is well, or the
-one of a fault, as `verdict` says of its kind. And webhooks: their servers do not run, so that none may be asked for its verdict.
+one of a fault, as `verdict` says of its kind.
 """
 
 from __future__ import annotations
@@ -55,7 +55,6 @@ KINDS = {
     (ENVOY, "SecurityPolicy"): policy, (ENVOY, "BackendTrafficPolicy"): policy, (ENVOY, "ClientTrafficPolicy"): policy,
     ("cert-manager.io/v1", "Certificate"): certificate, ("cert-manager.io/v1", "Issuer"): ready, ("keda.sh/v1alpha1", "ScaledObject"): ready,
 }
-WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 
 
 class Claims:
@@ -77,12 +76,11 @@ class Claims:
 
     def loop(self) -> None:
         while not self.ended.wait(0.4):
-            for step in (self.statuses, self.webhooks):
-                try:
-                    step()
-                except (ApiError, OSError) as e:
-                    if not self.ended.is_set():
-                        self.faults.append(f"{step.__name__}: {e!r}")
+            try:
+                self.statuses()
+            except (ApiError, OSError) as e:
+                if not self.ended.is_set():
+                    self.faults.append(repr(e))
 
     def statuses(self) -> None:
         for (version, kind), status in (*KINDS.items(), (("helm.toolkit.fluxcd.io/v2", "HelmRelease"), ready)):
@@ -106,10 +104,3 @@ class Claims:
                 except ApiError as e:
                     if e.code != 404:
                         raise
-
-    def webhooks(self) -> None:
-        for kind in WEBHOOKS:
-            for o in self.api.list("admissionregistration.k8s.io/v1", kind):
-                hooks = o.get("webhooks", [])
-                if any(h.get("failurePolicy") != "Ignore" for h in hooks):
-                    self.api.patch(o, {"webhooks": [{**h, "failurePolicy": "Ignore"} for h in hooks]})

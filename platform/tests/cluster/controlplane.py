@@ -87,6 +87,7 @@ class ControlPlane:
             "kube-apiserver", "--etcd-servers=http://127.0.0.1:2379", f"--advertise-address={ADDRESS}", f"--secure-port={PORT}",
             f"--service-cluster-ip-range={SERVICES}", f"--tls-cert-file={self.folder}/server.crt", f"--tls-private-key-file={self.folder}/server.key",
             f"--token-auth-file={self.folder}/tokens.csv", "--authorization-mode=RBAC", "--allow-privileged=true",
+            "--disable-admission-plugins=MutatingAdmissionWebhook,ValidatingAdmissionWebhook",  # those of charts, whose servers do not run
             "--feature-gates=WatchList=false,SizeBasedListCostEstimate=false",  # they wait for progress reports, which Debian's etcd 3.4 does not give
             "--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}")
         api = self.api()

@@ -204,6 +204,12 @@ class Flux:
         k = self.get(name)
         return condition(k, "Ready").get("status") == "True" and commit in k.get("status", {}).get("lastAppliedRevision", "")
 
+    def waits(self, name: str, commit: str) -> bool:
+        """Whether a Kustomization has applied that commit and now waits for the health of what it applied."""
+        k = self.get(name)
+        word = condition(k, "Healthy")
+        return word.get("status") == "Unknown" and word.get("reason") == "Progressing" and commit in word["message"] and condition(k, "Ready").get("status") != "True"
+
     def settle(self, commit: str, seconds: float = 120) -> None:
         def done() -> bool:
             return not self.unready() and all(self.at(n, commit) for n, k in self.all().items() if k["spec"]["sourceRef"]["name"] == FLUX)
