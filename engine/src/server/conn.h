@@ -39,7 +39,8 @@ struct ifd_conn {
     struct ifd_buf stash;        /* read, but after the request in hand */
     struct ifd_buf out;          /* of an answer, what the kernel did not take at once */
     struct ifd_due due;          /* the answer on its way out, as outcome.h counts it */
-    size_t pending;              /* bytes behind the request that is being completed */
+    char trace[IFD_TRACE_ID_SIZE + 1]; /* with due.traced: of its request */
+    size_t pending;                    /* bytes behind the request that is being completed */
     uint64_t answers;
     uint64_t armed_answers; /* with armed_state: what the timer was armed for */
     struct ifd_tls *tls;    /* NULL: plain */

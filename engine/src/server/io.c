@@ -289,6 +289,7 @@ inferd_status ifd_io_init(struct ifd_io *io, struct ifd_server *server, unsigned
     io->index = index;
     io->open_max = (c->max_connections + c->http_threads - 1) / c->http_threads;
     ifd_metrics_io_init(&io->metrics);
+    ifd_exemplars_init(&io->exemplars);
     ifd_ident_source_init(&io->ids);
     if (server->traces.on)
         io->ids.sample_percent = c->otlp_sample_percent;
@@ -419,6 +420,7 @@ void ifd_io_fini(struct ifd_io *io)
     ifd_request_pool_fini(&io->pool);
     ifd_ranking_fini(&io->ranking);
     ifd_sha256_fini(&io->sha);
+    ifd_exemplars_fini(&io->exemplars);
     ifd_buf_fini(&io->body);
     ifd_buf_fini(&io->out);
     ifd_free(io->read_buffer);

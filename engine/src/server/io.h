@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <uv.h>
 
+#include "server/exemplars.h"
 #include "server/http_response.h"
 #include "server/ident.h"
 #include "server/metrics.h"
@@ -68,6 +69,7 @@ struct ifd_io {
     char date[IFD_HTTP_DATE_SIZE];
     struct ifd_io_counters counters;
     struct ifd_metrics_io metrics;
+    struct ifd_exemplars exemplars; /* of metrics.duration[IFD_OUTCOME_OK] */
     struct ifd_ident_source ids;
     struct ifd_sha256 sha;     /* of keys that are presented */
     struct ifd_ident stranger; /* names the answer to a connection that is refused */

@@ -153,9 +153,14 @@ static void add_requests(struct ifd_mtext *m, const struct ifd_server *s)
         ifd_mtext_u64(m, LABEL("stage", ifd_lost_names[i]), SUM_AT(s, lost, i));
     ifd_mtext_family(m, HISTOGRAM, "inferd_request_duration_seconds",
                      "Answered inference requests: first byte in to last byte out, by outcome.");
+    struct ifd_exemplar exemplars[IFD_EXEMPLARS] = {0};
+    for (unsigned i = 0; m->open_metrics && i < s->config.http_threads; i++)
+        ifd_exemplars_merge(&s->ios[i].exemplars, exemplars);
     for (unsigned i = 0; i < IFD_OUTCOMES; i++) {
         ifd_metrics_page_view(
             s, offsetof(struct ifd_metrics_io, duration) + i * sizeof(struct ifd_hist), &v);
+        if (i == IFD_OUTCOME_OK && m->open_metrics)
+            m->exemplars = exemplars;
         if (i == IFD_OUTCOME_OK || v.count) /* 75 series each: those that there are */
             ifd_mtext_hist(m, LABEL("outcome", ifd_outcome_names[i]), &v);
     }
@@ -321,9 +326,9 @@ static void add_process(struct ifd_mtext *m, const struct ifd_server *s)
                 s->start_seconds);
 }
 
-int ifd_metrics_page(struct ifd_io *io, struct ifd_buf *body)
+static int page(struct ifd_io *io, struct ifd_buf *body, bool open_metrics)
 {
-    struct ifd_mtext m = {.out = body};
+    struct ifd_mtext m = {.out = body, .open_metrics = open_metrics};
     add_state(&m, io);
     add_requests(&m, io->server);
     add_inputs(&m, io->server);
@@ -333,7 +338,18 @@ int ifd_metrics_page(struct ifd_io *io, struct ifd_buf *body)
     add_process(&m, io->server);
     if (io->server->config.metrics_tei)
         ifd_metrics_tei(&m, io->server);
+    ifd_mtext_end(&m);
     return 200;
+}
+
+int ifd_metrics_page(struct ifd_io *io, struct ifd_buf *body)
+{
+    return page(io, body, false);
+}
+
+int ifd_metrics_open_page(struct ifd_io *io, struct ifd_buf *body)
+{
+    return page(io, body, true);
 }
 
 void ifd_metrics_log_totals(const struct ifd_server *s)

@@ -10,6 +10,8 @@
 /* A route's page: appends, returns 200. Any I/O thread; takes the scheduler's lock for an instant
  * and stops nobody. Some 60 KB of text, under a millisecond, whatever the connections. */
 int ifd_metrics_page(struct ifd_io *io, struct ifd_buf *body);
+/* The same in OpenMetrics, with exemplars. */
+int ifd_metrics_open_page(struct ifd_io *io, struct ifd_buf *body);
 /* One log line: how all requests ended. After the I/O threads have ended, so it is exact. */
 void ifd_metrics_log_totals(const struct ifd_server *s);
 

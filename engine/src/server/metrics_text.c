@@ -5,11 +5,29 @@
 
 #include "base/utf8.h"
 
+/* Bytes of the name that a counter's family has in OpenMetrics; 0: it cannot be a counter there, as
+ * its name does not end so, or is that of the gauge before it but for the end. */
+static size_t family_bytes(const char *name, const char *before)
+{
+    static const char total[] = "_total";
+    const size_t n = strlen(name), end = sizeof(total) - 1;
+    if (n <= end || strcmp(name + n - end, total) != 0)
+        return 0;
+    return before && strlen(before) == n - end && memcmp(before, name, n - end) == 0 ? 0 : n - end;
+}
+
 void ifd_mtext_family(struct ifd_mtext *m, enum ifd_mtype type, const char *name, const char *help)
 {
     static const char *const types[] = {"counter", "gauge", "histogram"};
+    const char *kind = types[type];
+    size_t n = 0;
+    if (m->open_metrics && type == IFD_MTYPE_COUNTER && !(n = family_bytes(name, m->name)))
+        kind = "unknown";
+    if (n == 0)
+        n = strlen(name);
     m->name = name;
-    ifd_buf_printf(m->out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, types[type]);
+    ifd_buf_printf(m->out, "# HELP %.*s %s\n# TYPE %.*s %s\n", (int)n, name, help, (int)n, name,
+                   kind);
 }
 
 static void add_value(struct ifd_buf *out, const char *s)
@@ -72,6 +90,13 @@ static void add_scaled(struct ifd_buf *out, uint64_t value, unsigned decimals)
     ifd_buf_add(out, digits + at, sizeof(digits) - at);
 }
 
+static void add_exemplar(struct ifd_buf *out, const struct ifd_exemplar *x, unsigned decimals)
+{
+    ifd_buf_printf(out, " # {trace_id=\"%s\"} ", x->trace);
+    add_scaled(out, x->value, decimals);
+    ifd_buf_printf(out, " %llu", (unsigned long long)x->unix_s);
+}
+
 static void end(struct ifd_mtext *m, uint64_t value, unsigned decimals)
 {
     add_scaled(m->out, value, decimals);
@@ -113,10 +138,20 @@ void ifd_mtext_hist(struct ifd_mtext *m, const struct ifd_mlabel *labels, unsign
         else
             ifd_buf_add_str(m->out, "+Inf");
         ifd_buf_add_str(m->out, "\"} ");
-        end(m, below, 0);
+        add_scaled(m->out, below, 0);
+        if (m->open_metrics && m->exemplars && m->exemplars[i].trace[0])
+            add_exemplar(m->out, &m->exemplars[i], v->scale->decimals);
+        ifd_buf_add_char(m->out, '\n');
     }
+    m->exemplars = NULL;
     begin(m, "_sum", labels, count);
     end(m, v->sum, v->scale->decimals);
     begin(m, "_count", labels, count);
     end(m, v->count, 0);
+}
+
+void ifd_mtext_end(struct ifd_mtext *m)
+{
+    if (m->open_metrics)
+        ifd_buf_add_str(m->out, "# EOF\n");
 }

@@ -70,6 +70,12 @@ bool ifd_negotiate_html(const char *accept)
     return html > 0 && html >= ifd_negotiate_weight(accept, "application/json");
 }
 
+bool ifd_negotiate_openmetrics(const char *accept)
+{
+    const int open = ifd_negotiate_weight(accept, "application/openmetrics-text");
+    return open > 0 && open >= ifd_negotiate_weight(accept, "text/plain");
+}
+
 bool ifd_negotiate_gzip(const char *accept_encoding)
 {
     return ifd_negotiate_weight(accept_encoding, "gzip") > 0;

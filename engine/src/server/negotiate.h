@@ -14,6 +14,8 @@
 int ifd_negotiate_weight(const char *value, const char *item);
 /* Would a person rather read HTML than JSON? Only who names text/html. */
 bool ifd_negotiate_html(const char *accept);
+/* Would a scraper rather read OpenMetrics than Prometheus' text format? Only who names it. */
+bool ifd_negotiate_openmetrics(const char *accept);
 bool ifd_negotiate_gzip(const char *accept_encoding);
 /* Has the client the entity of this tag (without quotes) already? Weak comparison. */
 bool ifd_negotiate_has(const char *if_none_match, const char *tag);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/outcome.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/conn.h"
@@ -101,6 +103,9 @@ void ifd_outcome_answer(struct ifd_conn *c, struct ifd_request *r, int code, inf
         if (due->staged) {
             due->finished_ns = r->job.finished_ns;
             due->many = r->encoding.texts > 1;
+            due->traced = r->ident.sampled && io->server->traces.on;
+            if (due->traced)
+                memcpy(c->trace, r->ident.trace, sizeof(c->trace));
             count_stages(&io->metrics, r);
         }
     }
@@ -127,6 +132,9 @@ void ifd_outcome_written(struct ifd_conn *c)
     if (due->timed) {
         const uint64_t now_ns = ifd_clock_ns();
         ifd_hist_add(&m->duration[due->outcome], now_ns - due->began_ns);
+        if (due->traced)
+            ifd_exemplars_keep(&c->io->exemplars, &m->time_scale, c->trace, now_ns - due->began_ns,
+                               c->io->date_second);
         if (due->outcome == IFD_OUTCOME_OK)
             ifd_counter_set(&m->last_ms, c->io->date_second * 1000);
         if (due->staged) {

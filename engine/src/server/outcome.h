@@ -31,6 +31,7 @@ struct ifd_request;
  * gone or with the scheduler by then. Zeroed: none. */
 struct ifd_due {
     bool open, timed, staged;
+    bool traced;           /* the trace that it is a part of may be shown with its duration */
     bool many;             /* when staged: of several inputs */
     uint8_t outcome, shed; /* enum ifd_outcome, enum ifd_shed */
     int16_t code;

@@ -11,6 +11,7 @@
 #include "server/io.h"
 #include "server/metrics_page.h"
 #include "server/metrics_text.h"
+#include "server/negotiate.h"
 #include "server/openapi.h"
 #include "server/protocol_pages.h"
 #include "server/ui_page.h"
@@ -352,6 +353,13 @@ int ifd_route_page(struct ifd_io *io, struct ifd_request *r)
         return ifd_ui_page(r, &io->body);
     if (route->file && io->server->config.ui)
         snprintf(r->headers, sizeof(r->headers), "%s", ifd_ui_vary);
+    if (route->page == ifd_metrics_page) {
+        snprintf(r->headers, sizeof(r->headers), "Vary: Accept\r\n");
+        if (ifd_negotiate_openmetrics(ifd_http_header(&r->http, "accept"))) {
+            r->media_type = IFD_OPENMETRICS_MEDIA_TYPE;
+            return ifd_metrics_open_page(io, &io->body);
+        }
+    }
     return route->page(io, &io->body);
 }
 

@@ -137,6 +137,61 @@ static void the_text_format(void **state)
     ifd_buf_fini(&out);
 }
 
+static void the_openmetrics_format(void **state)
+{
+    (void)state;
+    struct ifd_buf out;
+    ifd_buf_init(&out, 1 << 20);
+    struct ifd_mtext m = {.out = &out, .open_metrics = true};
+    ifd_mtext_family(&m, IFD_MTYPE_COUNTER, "a_total", "Some.");
+    ifd_mtext_u64(&m, NULL, 0, 7);
+    ifd_mtext_family(&m, IFD_MTYPE_COUNTER, "te_request_count", "Theirs.");
+    ifd_mtext_u64(&m, NULL, 0, 8);
+    ifd_mtext_family(&m, IFD_MTYPE_GAUGE, "b_total", "No counter.");
+    ifd_mtext_u64(&m, NULL, 0, 9);
+    ifd_mtext_family(&m, IFD_MTYPE_GAUGE, "c", "Now.");
+    ifd_mtext_family(&m, IFD_MTYPE_COUNTER, "c_total", "Ever.");
+    ifd_mtext_u64(&m, NULL, 0, 10);
+    static const uint64_t bounds[] = {100000, 2000000000};
+    static struct ifd_exemplars kept;
+    struct ifd_exemplar shown[IFD_EXEMPLARS] = {0};
+    struct ifd_hist_scale scale;
+    struct ifd_hist_view v = {.scale = &scale, .sum = 2000000001, .count = 3, .counts = {1, 1, 1}};
+    ifd_hist_scale_make(&scale, bounds, 2, 9);
+    ifd_exemplars_init(&kept);
+    ifd_exemplars_keep(&kept, &scale, "00000000000000000000000000000001", 1900000000, 16);
+    ifd_exemplars_keep(&kept, &scale, TRACE, 54000000, 17); /* the last of its bucket stays */
+    ifd_exemplars_keep(&kept, &scale, "00000000000000000000000000000002", 2000000001, 18);
+    ifd_exemplars_merge(&kept, shown);
+    ifd_exemplars_keep(&kept, &scale, "00000000000000000000000000000003", 3000000000, 12);
+    ifd_exemplars_merge(&kept, shown); /* another thread's, but it is older */
+    ifd_exemplars_fini(&kept);
+    for (unsigned i = 0; i < 2; i++) { /* of one histogram only */
+        m.exemplars = i ? m.exemplars : shown;
+        ifd_mtext_family(&m, IFD_MTYPE_HISTOGRAM, i ? "i" : "h", "H.");
+        ifd_mtext_hist(&m, NULL, 0, &v);
+    }
+    ifd_mtext_end(&m);
+    ifd_buf_add_char(&out, '\0');
+    assert_false(out.failed);
+    assert_string_equal(out.data,
+                        "# HELP a Some.\n# TYPE a counter\na_total 7\n"
+                        "# HELP te_request_count Theirs.\n# TYPE te_request_count unknown\n"
+                        "te_request_count 8\n"
+                        "# HELP b_total No counter.\n# TYPE b_total gauge\nb_total 9\n"
+                        "# HELP c Now.\n# TYPE c gauge\n"
+                        "# HELP c_total Ever.\n# TYPE c_total unknown\nc_total 10\n"
+                        "# HELP h H.\n# TYPE h histogram\nh_bucket{le=\"0.0001\"} 1\n"
+                        "h_bucket{le=\"2\"} 2 # {trace_id=\"" TRACE "\"} 0.054 17\n"
+                        "h_bucket{le=\"+Inf\"} 3 # {trace_id=\"00000000000000000000000000000002\"} "
+                        "2.000000001 18\n"
+                        "h_sum 2.000000001\nh_count 3\n"
+                        "# HELP i H.\n# TYPE i histogram\ni_bucket{le=\"0.0001\"} 1\n"
+                        "i_bucket{le=\"2\"} 2\ni_bucket{le=\"+Inf\"} 3\n"
+                        "i_sum 2.000000001\ni_count 3\n# EOF\n");
+    ifd_buf_fini(&out);
+}
+
 static uint64_t total_of_labels(const struct ifd_metrics_io *m)
 {
     uint64_t total = 0;
@@ -283,6 +338,7 @@ int main(void)
         cmocka_unit_test(traceparents),
         cmocka_unit_test(made_ids_differ),
         cmocka_unit_test(the_text_format),
+        cmocka_unit_test(the_openmetrics_format),
         cmocka_unit_test(labels_are_bounded_and_lose_nothing),
         cmocka_unit_test(routes_and_codes_are_bounded),
         cmocka_unit_test(what_a_status_means),
