@@ -100,4 +100,4 @@ kill -TERM $server
 wait $server || fail "the server did not stop cleanly: $(tail -n 3 "$dir/serve.log")"
 trap - EXIT
 echo "test-arm64: serve answered a request and stopped cleanly"
-echo "test-arm64: all passed in $((SECONDS - began)) s; not run: ${left_out//[\\^\$]/} (minutes of emulation), the sanitizers' builds, libFuzzer, and any measure of speed"
+echo "test-arm64: all passed in $((SECONDS - began)) s; not run: ${left_out//[\\^\$]/} (minutes of emulation), what tests skip under an emulator (a comparison's time, tune's own server, threads after a fork), the sanitizers' builds, libFuzzer, and any measure of speed"

@@ -388,7 +388,8 @@ static void what_cannot_be_done_in_time_is_refused_at_once(void **state)
     }
     assert_int_equal(last, INFERD_OVERLOADED);
     assert_non_null(strstr(err.message, "--max-queue-wait 150 ms"));
-    assert_true(accepted >= 3 && accepted <= 14); /* about 150 ms of batches of 20 ms */
+    /* about 150 ms of batches of 20 ms, which under an emulator take longer */
+    assert_true(accepted <= 14 && (accepted >= 3 || test_emulated()));
     struct record *late = &r[19];
     fill(late, engine, 1, &seed);
     late->job.deadline_ns = ifd_clock_ns() + 5000000;
