@@ -92,7 +92,6 @@ group test_workflows "workflows, actionlint, kustomize" actionlint kustomize
 group test_push "pushes into a registry" crane
 group test_k6_job "the load test's Job by k6" k6
 group test_image_runs "the images, run by runc" root "packages:image image-test arm64"
-left+=("1 test of Ray by KubeRay's command in its image: INFERD_IMAGE_RAY=1 runs it (docs/images.md says how far it came)")
 group test_release "two releases, the Debian package" root "packages:release release-test arm64"
 group test_k6 "k6's scenarios on servers with faults" k6
 scripts/setup.sh monitoring

@@ -166,7 +166,6 @@ class Images(unittest.TestCase):
                 self.assertNotEqual(said.returncode, 0, hidden)
                 self.assertIn(hidden.rpartition(".")[2], said.stderr)
 
-    @unittest.skipUnless(os.environ.get("INFERD_IMAGE_RAY"), "not seen to pass yet: docs/images.md")
     def test_ray_does_what_kuberay_asks_of_it(self):
         start = ("ulimit -n 65536; ray start --head --block --dashboard-agent-listen-port=52365 --dashboard-host=0.0.0.0 --metrics-export-port=8080 "
                  "--num-cpus=2 --object-store-memory=104857600")
