@@ -92,6 +92,7 @@ group test_workflows "workflows, actionlint, kustomize" actionlint kustomize
 group test_push "pushes into a registry" crane
 group test_k6_job "the load test's Job by k6" k6
 group test_image_runs "the images, run by runc" root "packages:image image-test arm64"
+group test_image_docker "the Dockerfile's lines without docker" "packages:image"
 group test_release "two releases, the Debian package" root "packages:release release-test arm64"
 group test_k6 "k6's scenarios on servers with faults" k6
 scripts/setup.sh monitoring
