@@ -115,7 +115,11 @@ group test_policy "rules of the manifests" kustomize conftest
 group test_gateway "gateway, policies and routes in Envoy Gateway's translator" egctl kustomize
 group test_charts "charts with our values" helm kustomize kubeconform modules
 cluster test_admission.py test_kuberay.py "the API server and KubeRay"
-cluster test_flux.py "Flux's controllers on clusters/local"
+if [ "${INFERD_FLUX:-0}" = 1 ]; then
+  cluster test_flux.py "Flux's controllers on clusters/local"
+else
+  left+=("$(grep -cE '^def test_' platform/tests/cluster/test_flux.py) tests of Flux's controllers: INFERD_FLUX=1 runs them (docs/gitops-proof.md says how far they came)")
+fi
 for line in "${left[@]+"${left[@]}"}"; do echo "test-platform: NOT RUN: $line"; done
 echo "test-platform: passed in $((SECONDS - began)) s, ${#left[@]} groups not run"
 [ "${PLATFORM_STRICT:-}" != 1 ] || [ ${#left[@]} -eq 0 ]

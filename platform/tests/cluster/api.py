@@ -155,14 +155,17 @@ def condition(o: Object | None, kind: str) -> Object:
 
 def wait(check: Callable[[], Any], seconds: float, what: str, show: Callable[[], Any] | None = None) -> Any:
     """What `check` returns once it is true. After `seconds` (and PATIENCE times that on a busy machine) an AssertionError says what
-    did not come, and what `show` returns."""
-    began = time.monotonic()
-    end = began + seconds * PATIENCE
+    did not come, and what `show` returns. Of the time between two looks no more than PATIENCE seconds count: in more than that the
+    machine stood still, and what is waited for with it."""
+    began = last = time.monotonic()
+    spent = 0.0
     while True:
         found = check()
         if found:
             return found
-        if time.monotonic() > end:
-            last = show() if show else found
-            raise AssertionError(f"after {time.monotonic() - began:.0f} s still not: {what}; last seen: {last!r}")
+        now = time.monotonic()
+        spent, last = spent + min(now - last, PATIENCE), now
+        if spent > seconds * PATIENCE:
+            seen = show() if show else found
+            raise AssertionError(f"after {now - began:.0f} s still not: {what}; last seen: {seen!r}")
         time.sleep(0.2)

@@ -164,10 +164,11 @@ class Flux:
                         self.times.ready.setdefault(name, now)
                 deployment = self.api.find("apps/v1", "Deployment", "kuberay-system", "kuberay-operator")
                 if deployment and "ray-operator" not in self.controllers:
+                    # No election: there is one, and nobody would start it again after a lease that a busy machine let expire.
                     args = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
                     self.controllers["ray-operator"] = self.plane.run(
-                        "ray-operator", *args, f"--kubeconfig={self.plane.kubeconfig('kuberay-system/kuberay-operator')}",
-                        "--leader-election-namespace=kuberay-system", "--metrics-addr=127.0.0.1:8081", "--health-probe-bind-address=127.0.0.1:8082")
+                        "ray-operator", *args, "--enable-leader-election=false", f"--kubeconfig={self.plane.kubeconfig('kuberay-system/kuberay-operator')}",
+                        "--metrics-addr=127.0.0.1:8081", "--health-probe-bind-address=127.0.0.1:8082")
             except (ApiError, OSError):
                 continue
 
@@ -209,6 +210,13 @@ class Flux:
         k = self.get(name)
         word = condition(k, "Healthy")
         return word.get("status") == "Unknown" and word.get("reason") == "Progressing" and commit in word["message"] and condition(k, "Ready").get("status") != "True"
+
+    def not_ready(self, name: str, commit: str) -> None:
+        """Watches a Kustomization for two of the controller's polls: it must not become ready with that commit."""
+        end = time.monotonic() + 12
+        while time.monotonic() < end:
+            assert not self.at(name, commit), self.get(name)["status"]
+            time.sleep(0.5)
 
     def settle(self, commit: str, seconds: float = 120) -> None:
         def done() -> bool:
