@@ -5,6 +5,7 @@ replica before the pod would end, and a client notices nothing. Runs where Ray i
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -77,9 +78,10 @@ class Drain(unittest.TestCase):
         import ray
         from ray import serve
 
-        @serve.deployment(num_replicas=1, ray_actor_options={"num_cpus": 1}, graceful_shutdown_timeout_s=20)
+        @serve.deployment(num_replicas=1, ray_actor_options={"num_cpus": 1}, graceful_shutdown_timeout_s=40)
         class Where:
-            def __call__(self, request):
+            async def __call__(self, request):
+                await asyncio.sleep(float(request.query_params.get("hold", 0)))
                 return {"ip": ray.util.get_node_ip_address()}
 
         with socket.socket() as s:
@@ -89,8 +91,8 @@ class Drain(unittest.TestCase):
         serve.run(Where.bind(), name="where", route_prefix="/")
         url = f"http://127.0.0.1:{port}/"
 
-        def where() -> str:
-            with urllib.request.urlopen(url, timeout=30) as r:
+        def where(query: str = "") -> str:
+            with urllib.request.urlopen(url + query, timeout=60) as r:
                 return json.load(r)["ip"]
 
         first = where()
@@ -114,11 +116,17 @@ class Drain(unittest.TestCase):
         self.assertGreater(client.answers, 50)
         print(f"drain: {client.answers} requests, 0 failed, the replica moved in {self.seconds:.1f} s")
 
-        # nowhere left to go: the hook ends in its time and says so
-        stuck = self.hook(other, within="6")
+        # a request outlasts the hook, which ends in its time and says so; the request is answered all the same
+        held: list[str] = []
+        holding = threading.Thread(target=lambda: held.append(where("?hold=25")))
+        holding.start()
+        time.sleep(1)
+        stuck = self.hook(other, within="12")
         self.assertEqual(stuck.returncode, 1)
         self.assertIn("still here", stuck.stderr)
-        self.assertLess(self.seconds, 30)
+        self.assertLess(self.seconds, 24)
+        holding.join(60)
+        self.assertEqual(held, [other])
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ def reads(expr: str) -> set[str]:
 
 
 class Live(unittest.TestCase):
+    maxDiff = None
     servers: ClassVar[list[Server]]
     prometheus: ClassVar[Prometheus]
     ray: ClassVar[subprocess.Popen | None] = None
