@@ -140,7 +140,7 @@ ROLLOUT = Dashboard(
             Panel("Replicas by model", (Query(f"count by (job, digest) (inferd_model_info{{{J}}} == 1)", "{{job}} {{digest}}"),), stack=True, width=6),
             Panel("Loaded", (Query(f"sum by (job) (increase(inferd_model_loads_total{{{J}}}[5m]))", "{{job}}"),), "In 5 minutes.", width=6),
             Panel("Refused", (Query(f"sum by (job) (inferd_model_refusals_total{{{J}}})", "{{job}}"),), "Since their start; the log has the reason.", width=6),
-            Panel("Seconds to load", (Query(f"inferd_model_load_seconds{{{J}}}", "{{pod}}"),), "And warm up. The C server only.", unit="s", width=6))),
+            Panel("Seconds to load", (Query(f"inferd_model_load_seconds{{{J}}}", "{{pod}}"),), "And warm up.", unit="s", width=6))),
         Row("Shadow: a candidate beside the active model (C server)", (
             Panel("Share of requests", (Query("max(inferd_shadow_share_ratio)", "share"),), unit="percentunit", maximum=1),
             Panel("Disagreements", (Query("sum(inferd_shadow_disagreements_total) / (sum(inferd_shadow_inputs_total) > 0)", "of the compared", always=False),),
@@ -158,7 +158,7 @@ ROLLOUT = Dashboard(
             Panel("Restarts", (Query(f"sum by (namespace, pod) (increase(kube_pod_container_status_restarts_total{{{PODS}}}[1h]))", "{{pod}}", always=False),), "In an hour."),
             Panel("Age", (Query(f'time() - process_start_time_seconds{{job="inferd"}}', "{{pod}}"),), "The C server only.", unit="s"))),
         Row("Builds", (
-            Panel("Builds that serve", (Query('count by (version, isa) (inferd_build_info)', instant=True),), "isa: the best instruction set of the CPU. The C server only.",
+            Panel("Builds that serve", (Query('count by (version, isa) (inferd_build_info)', instant=True),), "isa: the best instruction set of the CPU; Ray's replicas do not name it here.",
                   kind="table", width=12, height=5),
             Panel("Requests dropped by a stop", (Query("sum by (pod) (inferd_request_outcomes_total{outcome=\"drained\"})", "{{pod}}"),),
                   "What --drain-timeout cut off; 0 is normal. The last scrape may miss it: the log's totals have it.", width=12, height=5))),

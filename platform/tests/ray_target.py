@@ -39,7 +39,7 @@ def main() -> None:
         over = threading.Event()
 
         def ask() -> None:
-            bodies = [json.dumps({"inputs": ["a good film", "not a good film at all"]}).encode(), b'{"inputs": 3}']
+            bodies = [json.dumps({"inputs": ["a good film", "not a good film at all"]}).encode(), json.dumps({"text": "w " * 400}).encode(), b'{"inputs": 3}']
             while not over.wait(0.1):
                 for body in bodies:
                     request = urllib.request.Request(f"http://127.0.0.1:{port}/infer", body, {"Content-Type": "application/json"})
