@@ -20,8 +20,9 @@ void ifd_encoding_fini(struct ifd_encoding *e)
 
 size_t ifd_encoding_memory(const struct ifd_encoding *e)
 {
-    return e->ids_capacity * sizeof(*e->ids) + e->second_capacity * sizeof(*e->second) +
-           e->capacity * (sizeof(*e->offsets) + sizeof(*e->first) + sizeof(*e->results));
+    return e->ids_capacity * sizeof(*e->ids) +
+           e->capacity *
+               (sizeof(*e->offsets) + sizeof(*e->first) + sizeof(*e->second) + sizeof(*e->results));
 }
 
 /* The array with room for `count` elements, its content kept; NULL when out of memory. */
@@ -42,10 +43,13 @@ inferd_status ifd_encoding_reserve(struct ifd_encoding *e, size_t sequences, inf
     uint32_t *first = grown(e->first, capacity + 1, sizeof(*first));
     if (first)
         e->first = first;
+    uint32_t *second = grown(e->second, capacity, sizeof(*second));
+    if (second)
+        e->second = second;
     inferd_result *results = grown(e->results, capacity, sizeof(*results));
     if (results)
         e->results = results;
-    if (!offsets || !first || !results)
+    if (!offsets || !first || !second || !results)
         return ifd_fail(err, INFERD_NO_MEMORY, "no memory for %zu texts", sequences);
     e->capacity = capacity;
     return INFERD_OK;
@@ -63,18 +67,6 @@ static inferd_status reserve_ids(struct ifd_encoding *e, size_t ids, inferd_erro
         return ifd_fail(err, INFERD_NO_MEMORY, "no memory for %zu token ids", ids);
     e->ids = now;
     e->ids_capacity = capacity;
-    return INFERD_OK;
-}
-
-static inferd_status reserve_second(struct ifd_encoding *e, size_t sequences, inferd_error *err)
-{
-    if (sequences <= e->second_capacity)
-        return INFERD_OK;
-    uint32_t *now = grown(e->second, sequences, sizeof(*now));
-    if (!now)
-        return ifd_fail(err, INFERD_NO_MEMORY, "no memory for %zu texts", sequences);
-    e->second = now;
-    e->second_capacity = sequences;
     return INFERD_OK;
 }
 
@@ -236,14 +228,11 @@ static inferd_status encode_pair(struct place *p, inferd_text text, bool *cut, u
 }
 
 /* Of what is no pair: that all its tokens are before the second text. */
-static inferd_status mark_singles(struct ifd_encoding *e, ifd_text_at *second, const void *texts,
-                                  inferd_error *err)
+static void mark_singles(struct ifd_encoding *e, ifd_text_at *second, const void *texts)
 {
-    const inferd_status st = reserve_second(e, e->sequences, err);
-    for (uint32_t i = 0; i < e->texts && !st; i++)
+    for (uint32_t i = 0; i < e->texts; i++)
         for (uint32_t s = e->first[i]; s < e->first[i + 1] && !second(texts, i).data; s++)
             e->second[s] = e->offsets[s + 1] - e->offsets[s];
-    return st;
 }
 
 /* Text i as one or several sequences behind those that there are. */
@@ -292,7 +281,6 @@ inferd_status ifd_encoding_fill(struct ifd_encoding *e, const struct ifd_encodin
             second = rules->second(texts, i);
         if ((st = ifd_encoding_reserve(e, e->sequences + (size_t)(count - i), err)) ||
             (st = reserve_ids(e, total + rules->max_length, err)) ||
-            (e->has_pairs && (st = reserve_second(e, e->capacity, err))) ||
             (st = encode_text(&p, second, err)))
             break;
         total += p.count;
@@ -302,5 +290,7 @@ inferd_status ifd_encoding_fill(struct ifd_encoding *e, const struct ifd_encodin
     e->first[count] = e->sequences;
     e->offsets[e->sequences] = (uint32_t)total;
     e->texts = count;
-    return e->has_pairs ? mark_singles(e, rules->second, texts, err) : INFERD_OK;
+    if (e->has_pairs)
+        mark_singles(e, rules->second, texts);
+    return INFERD_OK;
 }

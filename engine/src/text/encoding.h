@@ -33,7 +33,7 @@ struct ifd_encoding {
     inferd_result *results; /* [sequences]; after fill, [i] has text i's tokens (those computed, of
                              * all its windows) and truncated (1 if some were cut) */
     /* private */
-    size_t ids_capacity, capacity, second_capacity;
+    size_t ids_capacity, capacity;
 };
 
 /* Text i of a request; its `data` is not NULL. */
