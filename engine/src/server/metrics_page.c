@@ -50,23 +50,10 @@ void ifd_metrics_page_batch_view(const struct ifd_server *s, size_t field, struc
 
 /* --- the families --- */
 
-static void counter(struct ifd_mtext *m, const char *name, const char *help, uint64_t value)
-{
-    ifd_mtext_family(m, COUNTER, name, help);
-    ifd_mtext_u64(m, NULL, 0, value);
-}
-
 static void gauge(struct ifd_mtext *m, const char *name, const char *help, double value)
 {
     ifd_mtext_family(m, GAUGE, name, help);
     ifd_mtext_f64(m, NULL, 0, value);
-}
-
-static void histogram(struct ifd_mtext *m, const char *name, const char *help,
-                      const struct ifd_hist_view *v)
-{
-    ifd_mtext_family(m, HISTOGRAM, name, help);
-    ifd_mtext_hist(m, NULL, 0, v);
 }
 
 static void add_state(struct ifd_mtext *m, struct ifd_io *io)
@@ -134,9 +121,10 @@ static void add_routes(struct ifd_mtext *m, const struct ifd_server *s)
 static void add_requests(struct ifd_mtext *m, const struct ifd_server *s)
 {
     struct ifd_hist_view v;
-    counter(m, "inferd_requests_started_total",
-            "Requests of which a byte has come. Equals all outcomes and what is in flight.",
-            SUM(s, started));
+    ifd_mtext_counter(
+        m, "inferd_requests_started_total",
+        "Requests of which a byte has come. Equals all outcomes and what is in flight.",
+        SUM(s, started));
     add_routes(m, s);
     ifd_mtext_family(m, COUNTER, "inferd_request_outcomes_total",
                      "How requests ended; each ends once.");
@@ -173,7 +161,7 @@ static void add_requests(struct ifd_mtext *m, const struct ifd_server *s)
     }
     const uint64_t closed = SUM(s, closed), opened = SUM(s, opened);
     gauge(m, "inferd_connections", "Open client connections.", (double)(int64_t)(opened - closed));
-    counter(m, "inferd_connections_total", "Client connections since the start.", opened);
+    ifd_mtext_counter(m, "inferd_connections_total", "Client connections since the start.", opened);
     ifd_mtext_family(m, COUNTER, "inferd_tls_handshakes_total", "TLS handshakes, by result.");
     ifd_mtext_u64(m, LABEL("result", "ok"), SUM_AT(s, handshakes, 0));
     ifd_mtext_u64(m, LABEL("result", "failed"), SUM_AT(s, handshakes, 1));
@@ -216,16 +204,17 @@ static void add_labels(struct ifd_mtext *m, const struct ifd_server *s)
 static void add_inputs(struct ifd_mtext *m, const struct ifd_server *s)
 {
     struct ifd_hist_view v;
-    counter(m, "inferd_inputs_total", "Texts tokenized.", SUM(s, inputs));
-    counter(m, "inferd_truncated_inputs_total", "Texts cut at the model's length.",
-            SUM(s, truncated));
-    counter(m, "inferd_windowed_inputs_total", "Longer texts computed whole, in windows.",
-            SUM(s, windowed));
+    ifd_mtext_counter(m, "inferd_inputs_total", "Texts tokenized.", SUM(s, inputs));
+    ifd_mtext_counter(m, "inferd_truncated_inputs_total", "Texts cut at the model's length.",
+                      SUM(s, truncated));
+    ifd_mtext_counter(m, "inferd_windowed_inputs_total", "Longer texts computed whole, in windows.",
+                      SUM(s, windowed));
     ifd_metrics_page_view(s, offsetof(struct ifd_metrics_io, input_tokens), &v);
-    histogram(m, "inferd_input_tokens", "Tokens of a text, after truncation.", &v);
+    ifd_mtext_histogram(m, "inferd_input_tokens", "Tokens of a text, after truncation.", &v);
     add_labels(m, s);
     ifd_metrics_page_view(s, offsetof(struct ifd_metrics_io, confidence), &v);
-    histogram(m, "inferd_confidence", "Confidence of the predicted label of answered inputs.", &v);
+    ifd_mtext_histogram(m, "inferd_confidence",
+                        "Confidence of the predicted label of answered inputs.", &v);
 }
 
 static void add_batches(struct ifd_mtext *m, struct ifd_server *s)
@@ -254,16 +243,17 @@ static void add_batches(struct ifd_mtext *m, struct ifd_server *s)
     ifd_mtext_family(m, COUNTER, "inferd_compute_busy_seconds_total",
                      "Time inside batches, of all compute threads together.");
     ifd_mtext_scaled(m, NULL, 0, now.busy_ns, 9);
-    counter(m, "inferd_tokens_total", "Tokens computed.", now.tokens);
-    histogram(m, "inferd_batch_tokens", "Tokens of a batch.", &v);
+    ifd_mtext_counter(m, "inferd_tokens_total", "Tokens computed.", now.tokens);
+    ifd_mtext_histogram(m, "inferd_batch_tokens", "Tokens of a batch.", &v);
     ifd_metrics_page_batch_view(s, offsetof(struct ifd_batch_stats, texts), &v);
-    histogram(m, "inferd_batch_size", "Texts of a batch.", &v);
+    ifd_mtext_histogram(m, "inferd_batch_size", "Texts of a batch.", &v);
     ifd_metrics_page_batch_view(s, offsetof(struct ifd_batch_stats, fill), &v);
-    histogram(m, "inferd_batch_fill_ratio",
-              "Share of a batch's limit that was used, of texts or of tokens: the larger.", &v);
+    ifd_mtext_histogram(
+        m, "inferd_batch_fill_ratio",
+        "Share of a batch's limit that was used, of texts or of tokens: the larger.", &v);
     ifd_metrics_page_batch_view(s, offsetof(struct ifd_batch_stats, wait), &v);
-    histogram(m, "inferd_batch_wait_seconds", "How long a batch's longest waiting request waited.",
-              &v);
+    ifd_mtext_histogram(m, "inferd_batch_wait_seconds",
+                        "How long a batch's longest waiting request waited.", &v);
 }
 
 static void add_models(struct ifd_mtext *m, struct ifd_server *s)
@@ -275,18 +265,21 @@ static void add_models(struct ifd_mtext *m, struct ifd_server *s)
     const double share = models->candidate ? (double)models->share_ppm / 1e6 : 0;
     pthread_mutex_unlock(&models->lock);
     ifd_shadow_figures_get(s, id, &f);
-    counter(m, "inferd_model_loads_total", "Models loaded, the first one included.", loads);
-    counter(m, "inferd_model_refusals_total", "Models refused while another served.", refusals);
+    ifd_mtext_counter(m, "inferd_model_loads_total", "Models loaded, the first one included.",
+                      loads);
+    ifd_mtext_counter(m, "inferd_model_refusals_total", "Models refused while another served.",
+                      refusals);
     gauge(m, "inferd_shadow_share_ratio", "Share of the requests that a candidate computes too.",
           share);
-    counter(m, "inferd_shadow_requests_total", "Requests compared, of the last candidate.",
-            f.requests);
-    counter(m, "inferd_shadow_inputs_total", "Inputs compared, of the last candidate.", f.inputs);
-    counter(m, "inferd_shadow_skipped_inputs_total",
-            "Inputs chosen for the candidate but not compared, as too much was under way.",
-            f.skipped);
-    counter(m, "inferd_shadow_disagreements_total",
-            "Inputs to which the last candidate gave another label.", f.disagreements);
+    ifd_mtext_counter(m, "inferd_shadow_requests_total",
+                      "Requests compared, of the last candidate.", f.requests);
+    ifd_mtext_counter(m, "inferd_shadow_inputs_total", "Inputs compared, of the last candidate.",
+                      f.inputs);
+    ifd_mtext_counter(
+        m, "inferd_shadow_skipped_inputs_total",
+        "Inputs chosen for the candidate but not compared, as too much was under way.", f.skipped);
+    ifd_mtext_counter(m, "inferd_shadow_disagreements_total",
+                      "Inputs to which the last candidate gave another label.", f.disagreements);
     ifd_mtext_family(m, GAUGE, "inferd_shadow_p99_seconds",
                      "99th percentile of the time to compute a compared request, by model.");
     ifd_mtext_f64(m, LABEL("model", "active"), f.active.p99_s);

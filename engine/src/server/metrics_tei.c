@@ -10,34 +10,31 @@
 #include "sched/batch_stats.h"
 #include "server/metrics_text.h"
 
-#define COUNTER IFD_MTYPE_COUNTER
 #define LABEL(k, v) (&(const struct ifd_mlabel){k, v}), 1
-#define SUM_AT(s, field, i) \
-    ifd_metrics_page_sum((s), offsetof(struct ifd_metrics_io, field) + (i) * sizeof(uint64_t))
 
 static const char *const methods[] = {"single", "batch"};
 
 static void by_method(struct ifd_mtext *m, const struct ifd_server *s, const char *name,
                       const char *help, size_t field)
 {
-    ifd_mtext_family(m, COUNTER, name, help);
+    ifd_mtext_family(m, IFD_MTYPE_COUNTER, name, help);
     for (unsigned i = 0; i < 2; i++)
         ifd_mtext_u64(m, LABEL("method", methods[i]),
                       ifd_metrics_page_sum(s, field + i * sizeof(uint64_t)));
 }
 
-static void histogram(struct ifd_mtext *m, const char *name, const char *help,
-                      const struct ifd_hist_view *v)
+/* How long requests took that ended so. */
+static void duration_view(const struct ifd_server *s, enum ifd_outcome outcome,
+                          struct ifd_hist_view *v)
 {
-    ifd_mtext_family(m, IFD_MTYPE_HISTOGRAM, name, help);
-    ifd_mtext_hist(m, NULL, 0, v);
+    ifd_metrics_page_view(
+        s, offsetof(struct ifd_metrics_io, duration) + outcome * sizeof(struct ifd_hist), v);
 }
 
 static uint64_t answered(const struct ifd_server *s, enum ifd_outcome outcome)
 {
     struct ifd_hist_view v;
-    ifd_metrics_page_view(
-        s, offsetof(struct ifd_metrics_io, duration) + outcome * sizeof(struct ifd_hist), &v);
+    duration_view(s, outcome, &v);
     return v.count;
 }
 
@@ -47,7 +44,8 @@ static void add_requests(struct ifd_mtext *m, const struct ifd_server *s)
               offsetof(struct ifd_metrics_io, requests));
     by_method(m, s, "te_request_success", "Inference requests answered.",
               offsetof(struct ifd_metrics_io, answers));
-    ifd_mtext_family(m, COUNTER, "te_request_failure", "Inference requests refused or lost.");
+    ifd_mtext_family(m, IFD_MTYPE_COUNTER, "te_request_failure",
+                     "Inference requests refused or lost.");
     ifd_mtext_u64(m, LABEL("err", "validation"), answered(s, IFD_OUTCOME_CLIENT_ERROR));
     ifd_mtext_u64(m, LABEL("err", "overloaded"), answered(s, IFD_OUTCOME_SHED));
     ifd_mtext_u64(m, LABEL("err", "inference"),
@@ -66,28 +64,25 @@ static void add_durations(struct ifd_mtext *m, const struct ifd_server *s)
         {"te_request_inference_duration", "Of answered requests: to compute.", IFD_STAGE_INFER},
     };
     struct ifd_hist_view v;
-    ifd_metrics_page_view(
-        s, offsetof(struct ifd_metrics_io, duration) + IFD_OUTCOME_OK * sizeof(struct ifd_hist),
-        &v);
-    histogram(m, "te_request_duration", "Answered inference requests, in seconds.", &v);
+    duration_view(s, IFD_OUTCOME_OK, &v);
+    ifd_mtext_histogram(m, "te_request_duration", "Answered inference requests, in seconds.", &v);
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         ifd_metrics_page_view(
             s, offsetof(struct ifd_metrics_io, stages) + rows[i].stage * sizeof(struct ifd_hist),
             &v);
-        histogram(m, rows[i].name, rows[i].help, &v);
+        ifd_mtext_histogram(m, rows[i].name, rows[i].help, &v);
     }
 }
 
 static void add_inputs(struct ifd_mtext *m, const struct ifd_server *s)
 {
     struct ifd_hist_view v;
-    ifd_mtext_family(m, COUNTER, "te_predict_count", "Inputs tokenized.");
-    ifd_mtext_u64(m, NULL, 0, SUM_AT(s, inputs, 0));
+    ifd_mtext_counter(m, "te_predict_count", "Inputs tokenized.",
+                      ifd_metrics_page_sum(s, offsetof(struct ifd_metrics_io, inputs)));
     ifd_metrics_page_view(s, offsetof(struct ifd_metrics_io, confidence), &v);
-    ifd_mtext_family(m, COUNTER, "te_predict_success", "Inputs answered.");
-    ifd_mtext_u64(m, NULL, 0, v.count);
+    ifd_mtext_counter(m, "te_predict_success", "Inputs answered.", v.count);
     ifd_metrics_page_view(s, offsetof(struct ifd_metrics_io, input_tokens), &v);
-    histogram(m, "te_request_input_length", "Tokens of an input.", &v);
+    ifd_mtext_histogram(m, "te_request_input_length", "Tokens of an input.", &v);
 }
 
 static void add_batches(struct ifd_mtext *m, const struct ifd_server *s)
@@ -98,9 +93,9 @@ static void add_batches(struct ifd_mtext *m, const struct ifd_server *s)
     ifd_mtext_family(m, IFD_MTYPE_GAUGE, "te_queue_size", "Inputs waiting.");
     ifd_mtext_u64(m, NULL, 0, stats.queue_texts);
     ifd_metrics_page_batch_view(s, offsetof(struct ifd_batch_stats, texts), &v);
-    histogram(m, "te_batch_next_size", "Inputs of a batch.", &v);
+    ifd_mtext_histogram(m, "te_batch_next_size", "Inputs of a batch.", &v);
     ifd_metrics_page_batch_view(s, offsetof(struct ifd_batch_stats, tokens), &v);
-    histogram(m, "te_batch_next_tokens", "Tokens of a batch.", &v);
+    ifd_mtext_histogram(m, "te_batch_next_tokens", "Tokens of a batch.", &v);
 }
 
 void ifd_metrics_tei(struct ifd_mtext *m, const struct ifd_server *s)

@@ -150,6 +150,19 @@ void ifd_mtext_hist(struct ifd_mtext *m, const struct ifd_mlabel *labels, unsign
     end(m, v->count, 0);
 }
 
+void ifd_mtext_counter(struct ifd_mtext *m, const char *name, const char *help, uint64_t value)
+{
+    ifd_mtext_family(m, IFD_MTYPE_COUNTER, name, help);
+    ifd_mtext_u64(m, NULL, 0, value);
+}
+
+void ifd_mtext_histogram(struct ifd_mtext *m, const char *name, const char *help,
+                         const struct ifd_hist_view *v)
+{
+    ifd_mtext_family(m, IFD_MTYPE_HISTOGRAM, name, help);
+    ifd_mtext_hist(m, NULL, 0, v);
+}
+
 void ifd_mtext_end(struct ifd_mtext *m)
 {
     if (m->open_metrics)

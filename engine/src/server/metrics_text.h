@@ -48,6 +48,11 @@ void ifd_mtext_scaled(struct ifd_mtext *m, const struct ifd_mlabel *labels, unsi
 void ifd_mtext_hist(struct ifd_mtext *m, const struct ifd_mlabel *labels, unsigned count,
                     const struct ifd_hist_view *v);
 
+/* Whole families of one series without labels. */
+void ifd_mtext_counter(struct ifd_mtext *m, const char *name, const char *help, uint64_t value);
+void ifd_mtext_histogram(struct ifd_mtext *m, const char *name, const char *help,
+                         const struct ifd_hist_view *v);
+
 /* The last line, where the format has one. */
 void ifd_mtext_end(struct ifd_mtext *m);
 
