@@ -204,19 +204,24 @@ class Stream(ServerCase):
         return Lines(s).rest()
 
 
+def finishes_in_a_drain(case, server, s):
+    """A stream that is open on `s` when its server is told to stop goes on to its end."""
+    lines = Lines(s)
+    s.sendall(HEAD + chunk(b'"a"\n'))
+    case.assertEqual(lines.line()["index"], 0)
+    server.signal()
+    server.wait_for("draining")
+    s.sendall(chunk(b'"b"\n') + b"0\r\n\r\n")
+    case.assertEqual([line["index"] for line in lines.rest()], [1])
+    case.assertEqual(server.finish(), 0)
+
+
 class Ends(unittest.TestCase):
     def test_a_drain_finishes_a_stream(self):
         server = Server()
         self.addCleanup(server.close)
         s = server.connect()
-        lines = Lines(s)
-        s.sendall(HEAD + chunk(b'"a"\n'))
-        self.assertEqual(lines.line()["index"], 0)
-        server.signal()
-        server.wait_for("draining")
-        s.sendall(chunk(b'"b"\n') + b"0\r\n\r\n")
-        self.assertEqual([line["index"] for line in lines.rest()], [1])
-        self.assertEqual(server.finish(), 0)
+        finishes_in_a_drain(self, server, s)
 
     def test_a_stream_that_says_nothing_is_cut(self):
         server = Server("--body-timeout", "1500ms")

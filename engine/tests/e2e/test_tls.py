@@ -14,7 +14,7 @@ import unittest
 from pathlib import Path
 
 from harness import PATIENCE_S, Reader, Server, get, post
-from test_stream import HEAD, Lines, chunk
+from test_stream import HEAD, Lines, chunk, finishes_in_a_drain
 
 BODY = {"inputs": ["a good film", "not a good film at all"]}
 
@@ -286,15 +286,7 @@ class Answers(Case):
 
     def test_a_drain_finishes_a_stream(self):
         server = self.start()
-        s = self.dial(server)[0]
-        lines = Lines(s)
-        s.sendall(HEAD + chunk(b'"a"\n'))
-        self.assertEqual(lines.line()["index"], 0)
-        server.signal()
-        server.wait_for("draining")
-        s.sendall(chunk(b'"b"\n') + b"0\r\n\r\n")
-        self.assertEqual([line["index"] for line in lines.rest()], [1])
-        self.assertEqual(server.finish(), 0)
+        finishes_in_a_drain(self, server, self.dial(server)[0])
 
     def test_an_unfinished_handshake_does_not_stay(self):
         limit_s = 8 if os.environ.get("IFD_TEST_EMULATED") else 0.3  # the second handshake must be done by then
