@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/jsonout.h"
+#include "base/utf8.h"
 #include "codec/fields.h"
 
 enum { OUT_LABEL = 1, OUT_CONFIDENCE = 2, OUT_LOGITS = 4, OUT_ALL = 7 };
@@ -264,6 +265,18 @@ static inferd_status value(struct ifd_decode *d, uint64_t path, enum ifd_json_ev
 
 /* --- the binary part --- */
 
+/* A text that is complete, as JSON's parser would have checked it: here nobody has. */
+static inferd_status check_utf8(const struct ifd_texts *texts, inferd_error *err)
+{
+    const uint32_t i = texts->count - 1;
+    const inferd_text text = ifd_texts_get(texts, i);
+    const size_t valid = ifd_utf8_check(text.data, text.size);
+    if (valid == text.size)
+        return INFERD_OK;
+    return ifd_fail(err, INFERD_INVALID_UTF8, "text %u of \"text\" is not valid UTF-8 at byte %zu",
+                    i, valid);
+}
+
 static inferd_status feed_binary(struct ifd_decode *d, const char *bytes, size_t n,
                                  inferd_error *err)
 {
@@ -284,6 +297,8 @@ static inferd_status feed_binary(struct ifd_decode *d, const char *bytes, size_t
         bytes += piece;
         n -= piece;
         if (t->length == 0) {
+            if (!st)
+                st = check_utf8(&d->texts, err);
             t->in_binary = false;
             t->length_bytes = 0;
         }

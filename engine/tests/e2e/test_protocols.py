@@ -133,6 +133,14 @@ class Protocols(ServerCase):
             answer = self.ask(post(head + data, f"Inference-Header-Content-Length: {wrong}\r\n", self.INFER))
             self.assertEqual(answer.status, 400, wrong)
 
+    def test_oip_binary_text_that_is_not_utf8(self):
+        data = b"".join(struct.pack("<I", len(t)) + t for t in (b"fine", b"caf\xe9"))
+        head = json.dumps({"inputs": [{"name": "text", "datatype": "BYTES", "shape": [2],
+                                       "parameters": {"binary_data_size": len(data)}}]}).encode()
+        answer = self.ask(post(head + data, f"Inference-Header-Content-Length: {len(head)}\r\n", self.INFER))
+        self.assertEqual((answer.status, answer.json),
+                         (400, {"error": "text 1 of \"text\" is not valid UTF-8 at byte 3"}))
+
     def test_oip_pages(self):
         self.assertEqual(self.ask(get("/v2")).json["name"], "inferd")
         self.assertEqual(self.ask(get("/v2/health/live")).json, {"live": True})
