@@ -30,6 +30,7 @@ struct ifd_job {
     float *logits;           /* [texts][labels], or NULL when nobody wants them */
     uint64_t deadline_ns;    /* on ifd_clock_ns; texts not begun by then are dropped; 0 = none */
     bool background;         /* nobody waits for it: only when nothing else does */
+    bool patient;            /* it is submitted again when refused: then it is not counted */
     void (*done)(struct ifd_job *job);
 
     /* Set when submit refuses with INFERD_OVERLOADED. */

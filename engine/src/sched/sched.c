@@ -112,10 +112,11 @@ inferd_status ifd_sched_submit(struct ifd_sched *s, struct ifd_job *job, inferd_
     atomic_init(&job->cancelled, false);
 
     pthread_mutex_lock(&s->lock);
-    count_arrival(s, job->queued_ns);
     status = admit(s, job, err);
     bool wake = status == INFERD_OK && (s->idle > 0 || s->options.batch_wait_us > 0);
-    if (status)
+    if (!status || !job->patient)
+        count_arrival(s, job->queued_ns);
+    if (status && !job->patient)
         s->stats.refused++;
     ifd_sched_hint(s);
     pthread_mutex_unlock(&s->lock);

@@ -63,8 +63,9 @@ IFD_MUST_CHECK inferd_status ifd_sched_create(const struct ifd_sched_options *op
 IFD_MUST_CHECK inferd_status ifd_sched_precheck(struct ifd_sched *s, uint64_t left_ns,
                                                 uint64_t *retry_ns, inferd_error *err);
 /* INFERD_OK: the job is the scheduler's until its `done`. INFERD_OVERLOADED: it does not fit, or
- * the scheduler is stopping; the job stays the caller's. INFERD_INVALID_ARGUMENT: a text is empty
- * or longer than a batch, or the engine was made for other workers or batches. */
+ * the scheduler is stopping; the job stays the caller's, and may be submitted again.
+ * INFERD_INVALID_ARGUMENT: a text is empty or longer than a batch, or the engine was made for other
+ * workers or batches. */
 IFD_MUST_CHECK inferd_status ifd_sched_submit(struct ifd_sched *s, struct ifd_job *job,
                                               inferd_error *err);
 /* Say that nobody waits for the job any more: its texts that are not begun are dropped, with status

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "server/conn.h"
 #include "server/reply.h"
+#include "server/stream.h"
 #include "server/tls.h"
 
 /* How long a closing connection is read on for the client to take the answer. */
@@ -44,6 +45,9 @@ static uint64_t timeout_ms(const struct ifd_conn *c)
     case IFD_CONN_WAIT:
         return left_ms(c);
     case IFD_CONN_STREAM:
+        if (!c->writing && ifd_stream_is_held(c->request->stream))
+            return IFD_STREAM_RETRY_MS;
+        return config->write_timeout_ms;
     case IFD_CONN_WRITE:
         return config->write_timeout_ms;
     default:
@@ -145,7 +149,7 @@ void ifd_conn_timeout(struct ifd_conn *c)
         return;
     }
     if (c->state == IFD_CONN_STREAM && !c->writing) {
-        ifd_conn_arm(c); /* lines are computed: each has a time-out of its own */
+        ifd_stream_retry(c); /* lines are computed: each has a time-out of its own */
         return;
     }
     if (c->state == IFD_CONN_WAIT) {

@@ -77,21 +77,38 @@ static inferd_status reserve_logits(struct ifd_io *io, struct ifd_request *r, in
     return status;
 }
 
-inferd_status ifd_infer_submit(struct ifd_io *io, struct ifd_request *r, inferd_error *err)
+/* Is there a model, and the one that is asked for? */
+static inferd_status check_model(const struct ifd_io *io, const struct ifd_request *r,
+                                 inferd_error *err)
 {
     if (!io->engine)
         return ifd_fail(err, INFERD_LOADING, "the model is still loading; retry in a second");
     if (r->decode.model[0] && strcmp(r->decode.model, ifd_server_model_name(io->server)) != 0)
         return ifd_fail(err, INFERD_NOT_FOUND, "there is no model \"%s\" here; this is \"%s\"",
                         r->decode.model, ifd_server_model_name(io->server));
+    return INFERD_OK;
+}
+
+/* Before work is spent on it. */
+static inferd_status precheck(struct ifd_io *io, struct ifd_request *r, inferd_error *err)
+{
+    uint64_t retry_ns = 0;
+    const inferd_status status =
+        ifd_sched_precheck(io->server->sched, r->timeout_ms * (uint64_t)1000000, &retry_ns, err);
+    r->retry_after_s = status ? (unsigned)(retry_ns / 1000000000u) + 1 : 0;
+    return status;
+}
+
+inferd_status ifd_infer_prepare(struct ifd_io *io, struct ifd_request *r, bool patient,
+                                inferd_error *err)
+{
+    inferd_status status = check_model(io, r, err);
+    if (status)
+        return status;
     r->parsed_ns = ifd_clock_ns();
-    inferd_status status = find_timeout(io, r, err);
-    if (!status) {
-        uint64_t retry_ns = 0;
-        status = ifd_sched_precheck(io->server->sched, r->timeout_ms * (uint64_t)1000000, &retry_ns,
-                                    err);
-        r->retry_after_s = status ? (unsigned)(retry_ns / 1000000000u) + 1 : 0;
-    }
+    status = find_timeout(io, r, err);
+    if (!status && !patient)
+        status = precheck(io, r, err);
     if (status)
         return status;
     r->truncation = r->decode.options.truncation == IFD_TRUNCATION_UNSAID
@@ -110,17 +127,34 @@ inferd_status ifd_infer_submit(struct ifd_io *io, struct ifd_request *r, inferd_
     r->job.second = ifd_encoding_second(&r->encoding);
     r->job.results = r->encoding.results;
     r->job.background = false;
-    r->job.deadline_ns = ifd_clock_ns() + r->timeout_ms * (uint64_t)1000000;
     r->job.done = ifd_io_job_done;
+    r->prepared_ns = ifd_clock_ns();
+    return INFERD_OK;
+}
+
+inferd_status ifd_infer_enqueue(struct ifd_io *io, struct ifd_request *r, uint64_t now_ns,
+                                inferd_error *err)
+{
+    r->job.deadline_ns = now_ns + r->timeout_ms * (uint64_t)1000000;
     r->submitted = true; /* before it is: the job may be back at once */
     io->outstanding++;
-    status = ifd_sched_submit(io->server->sched, &r->job, err);
+    const inferd_status status = ifd_sched_submit(io->server->sched, &r->job, err);
     if (status) {
         r->submitted = false;
         io->outstanding--;
+        r->retry_after_s = (unsigned)(r->job.retry_ns / 1000000000u) + 1;
+    }
+    return status;
+}
+
+inferd_status ifd_infer_submit(struct ifd_io *io, struct ifd_request *r, inferd_error *err)
+{
+    inferd_status status = ifd_infer_prepare(io, r, false, err);
+    if (!status)
+        status = ifd_infer_enqueue(io, r, r->prepared_ns, err);
+    if (status) { /* an answer without a model */
         ifd_engine_release(r->job.engine);
         r->job.engine = NULL;
-        r->retry_after_s = (unsigned)(r->job.retry_ns / 1000000000u) + 1;
     }
     return status;
 }
@@ -176,8 +210,8 @@ void ifd_infer_encode(struct ifd_request *r, struct ifd_buf *body)
         .unix_s = (ifd_io_date(r->io), r->io->date_second),
         .head = &head,
         .times = {.parse_ns = between(r->began_ns, r->parsed_ns),
-                  .tokenize_ns = between(r->parsed_ns, r->job.queued_ns),
-                  .queue_ns = between(r->job.queued_ns, r->job.started_ns),
+                  .tokenize_ns = between(r->parsed_ns, r->prepared_ns),
+                  .queue_ns = between(r->prepared_ns, r->job.started_ns),
                   .infer_ns = between(r->job.started_ns, r->job.finished_ns)}};
     ifd_infer_tell_truncation(r);
     r->route->codec->encode(&answer, body);

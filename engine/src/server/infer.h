@@ -12,8 +12,16 @@
  * LOADING, INVALID_UTF8, OVERLOADED or NO_MEMORY, and the request is still the caller's. */
 IFD_MUST_CHECK inferd_status ifd_infer_submit(struct ifd_io *io, struct ifd_request *r,
                                               inferd_error *err);
-/* The first half alone, for any model: the decoded texts into r->encoding, cut as r->truncation
- * says. */
+/* That in two steps, for who can wait for room. First all but the queue: the job is ready, for the
+ * model that is active now. `patient`: also where a job would be refused for time at present. */
+IFD_MUST_CHECK inferd_status ifd_infer_prepare(struct ifd_io *io, struct ifd_request *r,
+                                               bool patient, inferd_error *err);
+/* Then the queue; the request's time-out runs from now_ns. After OVERLOADED the job is as ready as
+ * before. */
+IFD_MUST_CHECK inferd_status ifd_infer_enqueue(struct ifd_io *io, struct ifd_request *r,
+                                               uint64_t now_ns, inferd_error *err);
+/* Tokenising alone, for any model: the decoded texts into r->encoding, cut as r->truncation says.
+ */
 IFD_MUST_CHECK inferd_status ifd_infer_tokenize(struct ifd_io *io, const inferd_model *model,
                                                 struct ifd_request *r, inferd_error *err);
 /* Into r->headers: how many of the encoded texts were cut, if any. */

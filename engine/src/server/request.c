@@ -47,6 +47,7 @@ struct ifd_request *ifd_request_take(struct ifd_request_pool *pool,
     }
     r->job.engine = NULL;
     r->job.texts = 0;
+    r->job.patient = false;
     r->conn = NULL;
     r->next = NULL;
     r->submitted = false;
@@ -60,7 +61,7 @@ struct ifd_request *ifd_request_take(struct ifd_request_pool *pool,
     r->headers[0] = '\0';
     r->timeout_ms = 0;
     r->retry_after_s = 0;
-    r->began_ns = r->parsed_ns = 0;
+    r->began_ns = r->parsed_ns = r->prepared_ns = 0;
     r->begun = false;
     ifd_ident_clear(&r->ident);
     r->mirror = NULL;

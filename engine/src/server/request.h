@@ -44,6 +44,7 @@ struct ifd_request {
     unsigned retry_after_s; /* of a refusal; 0 = not known better than by its status */
     uint64_t began_ns;      /* first byte of the head */
     uint64_t parsed_ns;     /* the body is decoded */
+    uint64_t prepared_ns;   /* the job is ready for the queue */
     bool begun;             /* outcome.h counts it as in flight */
     struct ifd_ident ident;
     struct ifd_buf admin_body;  /* of an admin route; see admin.h */

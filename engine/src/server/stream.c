@@ -19,9 +19,11 @@ struct ifd_stream {
     struct ifd_buf line;   /* body bytes that are no request yet; complete lines wait for room */
     struct ifd_buf out;    /* answers that are not with the kernel */
     size_t line_max;
-    bool skipping; /* a line that is too long, up to its end */
-    bool ended;    /* the body */
-    bool finished; /* the last chunk is in `out` */
+    uint64_t patience_ns; /* until when the held line may be */
+    bool held;            /* the newest line found no room in the queue, and is not submitted yet */
+    bool skipping;        /* a line that is too long, up to its end */
+    bool ended;           /* the body */
+    bool finished;        /* the last chunk is in `out` */
 };
 
 /* What a line's request is: one of /infer, counted as this route's. */
@@ -112,7 +114,7 @@ static void add_answer(struct ifd_stream *s, struct ifd_request *child)
 /* All that can be answered in order. */
 static void collect(struct ifd_stream *s)
 {
-    while (s->count > 0 && !s->child[s->first]->submitted) {
+    while (s->count > s->held && !s->child[s->first]->submitted) {
         struct ifd_request *child = s->child[s->first];
         s->first = (s->first + 1) % IFD_STREAM_WINDOW;
         s->count--;
@@ -149,6 +151,23 @@ static inferd_status decode(struct ifd_request *child, const char *line, size_t 
     return st ? st : ifd_decode_finish(&child->decode, err);
 }
 
+/* Into the queue, or held for it. */
+static void enqueue(struct ifd_stream *s, struct ifd_request *child)
+{
+    inferd_error err;
+    const uint64_t now = ifd_clock_ns();
+    child->job.patient = now < s->patience_ns;
+    const inferd_status st = ifd_infer_enqueue(child->io, child, now, &err);
+    s->held = st == INFERD_OVERLOADED && child->job.patient;
+    if (st && !s->held)
+        child->error = err;
+}
+
+static struct ifd_request *newest(const struct ifd_stream *s)
+{
+    return s->child[(s->first + s->count - 1) % IFD_STREAM_WINDOW];
+}
+
 /* False when out of memory. */
 static bool start(struct ifd_stream *s, const char *line, size_t n)
 {
@@ -166,15 +185,20 @@ static bool start(struct ifd_stream *s, const char *line, size_t n)
     if (s->skipping)
         (void)ifd_fail(&child->error, INFERD_BODY_TOO_LARGE,
                        "the line is longer than --max-body-bytes %zu", s->line_max);
-    else if (decode(child, line, n, &err) || ifd_infer_submit(io, child, &err))
+    else if (decode(child, line, n, &err) || ifd_infer_prepare(io, child, true, &err))
         child->error = err;
+    if (!child->error.status) {
+        s->patience_ns = child->prepared_ns + child->timeout_ms * (uint64_t)1000000;
+        enqueue(s, child);
+    }
     s->skipping = false;
     return true;
 }
 
 static bool has_room(const struct ifd_conn *c, const struct ifd_stream *s)
 {
-    return s->count < IFD_STREAM_WINDOW && !c->writing && s->out.size < IFD_STREAM_OUT_BYTES;
+    return s->count < IFD_STREAM_WINDOW && !s->held && !c->writing &&
+           s->out.size < IFD_STREAM_OUT_BYTES;
 }
 
 /* Lines that are complete, as far as there is room. False when out of memory. */
@@ -223,6 +247,8 @@ static void go_on(struct ifd_conn *c)
     if (c->state == IFD_CONN_CLOSED)
         return;
     c->answers++; /* progress: the time-out begins anew */
+    if (s->held)
+        enqueue(s, newest(s));
     for (size_t before = SIZE_MAX; s->line.size < before && !c->writing;) {
         before = s->line.size;
         collect(s); /* first: what is done makes room */
@@ -293,4 +319,15 @@ void ifd_stream_child_done(struct ifd_request *child)
 void ifd_stream_written(struct ifd_conn *c)
 {
     go_on(c);
+}
+
+bool ifd_stream_is_held(const struct ifd_stream *s)
+{
+    return s->held;
+}
+
+void ifd_stream_retry(struct ifd_conn *c)
+{
+    go_on(c);
+    ifd_conn_resume(c);
 }

@@ -8,9 +8,11 @@
  *
  * A line is what /infer takes, or a JSON string. Lines are computed at most IFD_STREAM_WINDOW at a
  * time and answered in their order; a line that is refused is answered with its error and stops
- * nothing. Back-pressure goes all the way: when the window is full or the client does not take its
- * answers, lines wait, then the connection is not read. Memory is bounded: the window's requests, a
- * read of body bytes, and IFD_STREAM_OUT_BYTES of answers and one more.
+ * nothing. Back-pressure goes all the way: when the window or the server's queue is full, or the
+ * client does not take its answers, lines wait, then the connection is not read. A line waits for
+ * room in the queue as long as its time-out, which begins again once it is in; only then is it
+ * refused as overloaded. Memory is bounded: the window's requests, a read of body bytes, and
+ * IFD_STREAM_OUT_BYTES of answers and one more.
  *
  * A child request belongs to the stream but for the time that the scheduler has its job. All calls
  * are the connection's I/O thread's.
@@ -22,6 +24,8 @@
 
 #define IFD_STREAM_WINDOW 32u
 #define IFD_STREAM_OUT_BYTES 65536u
+/* How often room is looked for where no line of the stream's own makes some. */
+#define IFD_STREAM_RETRY_MS 50u
 #define IFD_STREAM_MEDIA_TYPE "application/x-ndjson"
 
 struct ifd_stream;
@@ -39,5 +43,8 @@ void ifd_stream_end(struct ifd_conn *c);
 void ifd_stream_child_done(struct ifd_request *child);
 /* The kernel has taken what was written. */
 void ifd_stream_written(struct ifd_conn *c);
+/* A line waits for room in the queue: see to it every IFD_STREAM_RETRY_MS. */
+bool ifd_stream_is_held(const struct ifd_stream *s);
+void ifd_stream_retry(struct ifd_conn *c);
 
 #endif

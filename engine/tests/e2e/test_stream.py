@@ -204,6 +204,57 @@ class Stream(ServerCase):
         return Lines(s).rest()
 
 
+LONG = json.dumps({"inputs": ["word " * 120] * 8}).encode() + b"\n"
+
+
+class FullQueue(ServerCase):
+    """A queue that holds fewer texts than a stream has lines under way."""
+
+    OPTIONS = ("--max-queue", "8", "--max-inputs", "8")
+
+    def refused(self):
+        return self.ask(get("/info")).json["counts"]["refused"]
+
+    def lines(self, body):
+        s = self.server.connect()
+        s.sendall(HEAD + chunk(body) + b"0\r\n\r\n")
+        return Lines(s).rest()
+
+    def test_a_streams_lines_wait_for_each_other(self):
+        before = self.refused()
+        for body, count in ((b'"a film"\n' * 400, 400), (LONG * 10, 10), ((b'"a"\n' * 30 + LONG) * 5, 155)):
+            got = self.lines(body)
+            self.assertEqual([g["index"] for g in got], list(range(count)))
+            self.assertEqual([g for g in got if "results" not in g], [])
+        self.assertEqual(self.refused(), before)
+        answers = self.burst(40)  # control: the same lines by themselves do not fit
+        self.assertIn(429, answers)
+        self.assertGreater(self.refused(), before)
+
+    def burst(self, count):
+        """Requests of eight long texts, all at once."""
+        sockets = [self.server.connect() for _ in range(count)]
+        for s in sockets:
+            s.sendall(post(LONG))
+        return [Reader(s).answer().status for s in sockets]
+
+    def test_lines_wait_for_others_too(self):
+        over = threading.Event()
+
+        def others():
+            while not over.is_set():
+                self.burst(4)
+        thread = threading.Thread(target=others)
+        thread.start()
+        try:
+            got = self.lines(b'"a film"\n' * 60)
+        finally:
+            over.set()
+            thread.join()
+        self.assertEqual([g for g in got if "results" not in g], [])
+        self.assertEqual(len(got), 60)
+
+
 def finishes_in_a_drain(case, server, s):
     """A stream that is open on `s` when its server is told to stop goes on to its end."""
     lines = Lines(s)
@@ -222,6 +273,24 @@ class Ends(unittest.TestCase):
         self.addCleanup(server.close)
         s = server.connect()
         finishes_in_a_drain(self, server, s)
+
+    def test_a_line_that_cannot_be_in_time_is_refused(self):
+        server = Server("--max-inputs", "1024")
+        self.addCleanup(server.close)
+        s = server.connect()
+        large = json.dumps({"inputs": ["word " * 120] * 1024})
+        s.sendall(post(large))
+        self.assertEqual(Reader(s).answer().status, 200)  # the rate is known
+        s.sendall(HEAD.replace(b"\r\n\r\n", b"\r\nX-Request-Timeout-Ms: 5\r\n\r\n") +
+                  chunk((large + "\n").encode() * 3) + b"0\r\n\r\n")
+        got = Lines(s).rest()
+        self.assertEqual([g["index"] for g in got], [0, 1, 2])
+        for g in got:
+            self.assertEqual(g["error"]["type"], "overloaded")
+            self.assertIn("more than the 5 ms that the request allows", g["error"]["message"])
+        s.sendall(get("/info"))
+        self.assertEqual(Reader(s).answer().json["counts"]["refused"], 3)  # however often they were tried
+        self.assertEqual(server.stop(), 0)
 
     def test_a_stream_that_says_nothing_is_cut(self):
         server = Server("--body-timeout", "1500ms")

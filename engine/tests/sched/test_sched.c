@@ -161,6 +161,12 @@ static void overload_refuses_whole_jobs(void **state)
     assert_ok(ifd_sched_submit(sched, &r[1].job, &err), err);
     assert_fails(ifd_sched_submit(sched, &r[2].job, &err), INFERD_OVERLOADED, err,
                  "--max-queue 10");
+    struct ifd_sched_stats stats;
+    r[2].job.patient = true; /* it comes again, so it is not counted again */
+    assert_fails(ifd_sched_submit(sched, &r[2].job, &err), INFERD_OVERLOADED, err,
+                 "--max-queue 10");
+    ifd_sched_get_stats(sched, &stats);
+    assert_int_equal(stats.refused, 1);
     assert_ok(ifd_sched_submit(sched, &r[3].job, &err), err);
     fake_delay_ns = 0;
     ifd_sched_stop(sched);
