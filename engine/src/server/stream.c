@@ -270,8 +270,8 @@ static void go_on(struct ifd_conn *c)
         finish(c, s);
         return;
     }
-    const bool full = !has_room(c, s) || s->line.size > IFD_IO_READ_BYTES;
-    c->state = full || s->ended ? IFD_CONN_STREAM : IFD_CONN_BODY;
+    /* with room, what is left is a line whose end has not come: it must be read, however long */
+    c->state = s->ended || !has_room(c, s) ? IFD_CONN_STREAM : IFD_CONN_BODY;
 }
 
 void ifd_stream_body(struct ifd_conn *c)

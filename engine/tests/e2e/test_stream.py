@@ -163,6 +163,22 @@ class Stream(ServerCase):
             self.assertEqual(lines.line()["index"], i)
         s.close()
 
+    def test_lines_longer_than_a_read(self):
+        server = Server("--max-inputs", "1024")
+        self.addCleanup(server.close)
+        for count in (120, 1024):  # some 70 KB, 620 KB
+            line = json.dumps({"inputs": ["word " * 120] * count}).encode() + b"\n"
+            for size in (8000, 100000, 1 << 20):
+                s = server.connect()
+                s.sendall(HEAD)
+                body = line + b'"a"\n' + line
+                for i in range(0, len(body), size):
+                    s.sendall(chunk(body[i:i + size]))
+                s.sendall(b"0\r\n\r\n")
+                got = Lines(s).rest()
+                self.assertEqual([len(g["results"]) for g in got], [count, 1, count])
+        self.assertEqual(server.stop(), 0)
+
     def test_clients_that_go(self):
         for linger in (False, True):
             s = self.server.connect()
