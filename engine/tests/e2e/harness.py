@@ -133,7 +133,7 @@ class Answer:
 
 
 class Reader:
-    """Answers out of a socket, one after the other, by Content-Length and nothing else."""
+    """Answers out of a socket, one after the other, by Content-Length or in chunks, and nothing else."""
 
     def __init__(self, sock: socket.socket):
         self.sock, self.buffer = sock, b""
@@ -158,11 +158,31 @@ class Reader:
             headers[name.lower()] = value.strip()
         if int(status) == 100:
             return Answer(100, headers, b"")
-        size = 0 if head_only else int(headers["content-length"])
+        if head_only:
+            body = b""
+        elif headers.get("transfer-encoding") == "chunked":
+            assert "content-length" not in headers
+            body = self._chunks()
+        else:
+            body = self._take(int(headers["content-length"]))
+        return Answer(int(status), headers, body)
+
+    def _take(self, size: int) -> bytes:
         while len(self.buffer) < size:
             self._fill()
-        body, self.buffer = self.buffer[:size], self.buffer[size:]
-        return Answer(int(status), headers, body)
+        taken, self.buffer = self.buffer[:size], self.buffer[size:]
+        return taken
+
+    def _chunks(self) -> bytes:
+        body = b""
+        while True:
+            while b"\r\n" not in self.buffer:
+                self._fill()
+            size, _, self.buffer = self.buffer.partition(b"\r\n")
+            body += self._take(int(size, 16))
+            assert self._take(2) == b"\r\n"
+            if int(size, 16) == 0:
+                return body
 
     def at_end(self) -> bool:
         """The server has closed in good order: nothing more, and no reset."""

@@ -4,7 +4,6 @@ back-pressure both ways; clients that go."""
 
 import json
 import os
-import random
 import select
 import socket
 import struct
@@ -21,35 +20,6 @@ HEAD = (b"POST /infer/stream HTTP/1.1\r\nHost: test\r\nContent-Type: application
 
 def chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
-
-
-def some_line(rng):
-    """A line of /infer/stream: good, bad or empty; mostly short, now and then of hundreds of kilobytes."""
-    kind = rng.randrange(10)
-    if kind == 0:
-        return rng.choice((b"", b"[", b"{}", b"7", b'""', b'{"text":1}', b'{"inputs":[]}'))
-    if kind == 1:
-        count = rng.choice((2, 30, 300, 301))
-        return json.dumps({"inputs": ["word " * rng.randrange(1, 400) for _ in range(count)]}).encode()
-    if kind == 2:
-        return json.dumps({"text": "na\u00efve " * rng.choice((1, 100, 9000))}, ensure_ascii=False).encode()
-    return json.dumps("text " + "w" * rng.randrange(40)).encode()
-
-
-def send_in_pieces(s, body, rng):
-    """Chunks and writes of sizes of their own."""
-    most = rng.choice((100, 5000, 70000, 1 << 20))
-    data, at = HEAD, 0
-    while at < len(body):
-        size = rng.randrange(1, most + 1)
-        data += chunk(body[at:at + size])
-        at += size
-    data += b"0\r\n\r\n"
-    most, at = rng.choice((300, 9000, 1 << 20)), 0
-    while at < len(data):
-        size = rng.randrange(1, most + 1)
-        s.sendall(data[at:at + size])
-        at += size
 
 
 class Lines:
@@ -207,34 +177,6 @@ class Stream(ServerCase):
                 s.sendall(b"0\r\n\r\n")
                 got = Lines(s).rest()
                 self.assertEqual([len(g["results"]) for g in got], [count, 1, count])
-        self.assertEqual(server.stop(), 0)
-
-    def test_any_lines_in_any_pieces(self):
-        """Whatever the lines and however they are cut, each is answered as /infer answers it by itself."""
-        server = Server("--max-inputs", "300")
-        self.addCleanup(server.close)
-        ask = server.connect()
-        reader = Reader(ask)
-        for seed in range(6 if os.environ.get("IFD_TEST_EMULATED") else 40):
-            rng = random.Random(seed)
-            lines, body = [], b""
-            for _ in range(rng.randrange(1, 70)):
-                line = some_line(rng)
-                lines += [line] if line.strip() else []
-                body += line + rng.choice((b"\n", b"\n", b"\r\n"))
-            s = server.connect()
-            writer = threading.Thread(target=send_in_pieces, args=(s, body, rng))
-            writer.start()
-            got = Lines(s).rest()
-            writer.join()
-            self.assertEqual([g["index"] for g in got], list(range(len(lines))), f"seed {seed}")
-            for line, g in zip(lines, got):
-                ask.sendall(post(b'{"text":' + line + b"}" if line.startswith(b'"') else line))
-                want = reader.answer().json
-                if "results" in g:
-                    self.assertEqual(g["results"], want, f"seed {seed}, {line[:60]}")
-                else:
-                    self.assertEqual(g["error"]["type"], want["error"]["type"], f"seed {seed}, {line[:60]}")
         self.assertEqual(server.stop(), 0)
 
     def test_clients_that_go(self):
