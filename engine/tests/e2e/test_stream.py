@@ -254,6 +254,15 @@ class FullQueue(ServerCase):
             s.sendall(post(LONG))
         return [Reader(s).answer().status for s in sockets]
 
+    def test_clients_that_go_while_a_line_waits(self):
+        for linger in (False, True) * 10:
+            s = self.server.connect()
+            s.sendall(HEAD + chunk(LONG * 30))
+            if linger:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            s.close()
+        self.assertEqual(len(self.lines(LONG * 3)), 3)
+
     def test_lines_wait_for_others_too(self):
         over = threading.Event()
 
