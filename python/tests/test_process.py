@@ -129,6 +129,7 @@ def test_a_subinterpreter_that_gets_in_is_seen(tmp_path):
 def test_ctrl_c_ends_a_call():
     result = run_python("""
 import inferd, os, signal, sys, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with it ignored
 m = inferd.Model(sys.argv[1], threads=1, max_batch_size=1)
 m.start()
 began = time.monotonic()
