@@ -182,12 +182,12 @@ static bool start(struct ifd_stream *s, const char *line, size_t n)
     child->route = &line_route;
     child->began_ns = ifd_clock_ns();
     s->child[(s->first + s->count++) % IFD_STREAM_WINDOW] = child;
-    if (s->skipping)
+    if (s->skipping) {
         (void)ifd_fail(&child->error, INFERD_BODY_TOO_LARGE,
                        "the line is longer than --max-body-bytes %zu", s->line_max);
-    else if (decode(child, line, n, &err) || ifd_infer_prepare(io, child, true, &err))
+    } else if (decode(child, line, n, &err) || ifd_infer_prepare(io, child, true, &err)) {
         child->error = err;
-    if (!child->error.status) {
+    } else {
         s->patience_ns = child->prepared_ns + child->timeout_ms * (uint64_t)1000000;
         enqueue(s, child);
     }
