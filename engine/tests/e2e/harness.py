@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
+import select
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -190,6 +193,42 @@ class Reader:
             return self.buffer == b"" and self.sock.recv(1) == b""
         except ConnectionResetError:
             return False
+
+
+class Pump:
+    """A connection whose reads write what is left of `data`, in pieces of 1 to `most` bytes (more if it is long). One
+    thread does both: two that share one of ssl's sockets corrupt OpenSSL's state."""
+
+    BUSY = (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError)
+
+    def __init__(self, sock: socket.socket, data: bytes, rng: random.Random, most: int):
+        self.sock, self.data, self.rng = sock, memoryview(data), rng
+        self.at = self.end = 0  # of the piece that is being written
+        self.most = max(most, len(data) // 500)
+        sock.setblocking(False)
+
+    def _write(self) -> None:
+        if self.at == self.end:
+            self.end += self.rng.randrange(1, self.most + 1)
+        try:
+            self.at += self.sock.send(self.data[self.at:self.end])
+        except self.BUSY:
+            pass
+
+    def _left(self) -> int:
+        return len(self.data) - self.at
+
+    def recv(self, size: int) -> bytes:
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            if self._left():
+                self._write()
+            try:
+                return self.sock.recv(size)
+            except self.BUSY:
+                pass
+            select.select([self.sock], [self.sock] if self._left() else [], [], 1)
+        raise TimeoutError(f"nothing came; {self._left()} bytes are not sent")
 
 
 def post(body: bytes | str | dict | list, headers: str = "", path: str = "/infer",

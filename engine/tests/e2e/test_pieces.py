@@ -5,51 +5,19 @@ them and read in between. However they are cut, each is answered as it is by its
 import json
 import os
 import random
-import select
-import ssl
-import time
 
 import unittest
 
-from harness import PATIENCE_S, Reader, Server, get, post
+from harness import Pump, Reader, Server, get, post
 from test_stream import HEAD, chunk
 from test_tls import Case
 
 SEEDS = 5 if os.environ.get("IFD_TEST_EMULATED") else 15
-BUSY = (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError)
 
 
-class Pump:
-    """A connection whose reads write what is left of `data`, piece by piece: one thread, as ssl's objects need."""
-
-    def __init__(self, sock, data, rng):
-        self.sock, self.data, self.rng = sock, memoryview(data), rng
-        self.at = self.end = 0  # of the piece that is being written
-        self.most = max(rng.choice((300, 9000, 1 << 20)), len(data) // 500)
-        sock.setblocking(False)
-
-    def _write(self):
-        if self.at == self.end:
-            self.end += self.rng.randrange(1, self.most + 1)
-        try:
-            self.at += self.sock.send(self.data[self.at:self.end])
-        except BUSY:
-            pass
-
-    def _left(self):
-        return len(self.data) - self.at
-
-    def recv(self, size):
-        end = time.monotonic() + PATIENCE_S
-        while time.monotonic() < end:
-            if self._left():
-                self._write()
-            try:
-                return self.sock.recv(size)
-            except BUSY:
-                pass
-            select.select([self.sock], [self.sock] if self._left() else [], [], 1)
-        raise TimeoutError(f"nothing came; {self._left()} bytes are not sent")
+def most_of(rng):
+    """The largest piece that a connection's bytes are written in."""
+    return rng.choice((300, 9000, 1 << 20))
 
 
 def in_chunks(body, rng):
@@ -121,7 +89,7 @@ class Pieces(Case):
             for seed in range(SEEDS):
                 rng = random.Random(seed)
                 body, lines = some_stream(rng)
-                got = Reader(Pump(connect(), HEAD + in_chunks(body, rng), rng)).answer().body.splitlines()
+                got = Reader(Pump(connect(), HEAD + in_chunks(body, rng), rng, most_of(rng))).answer().body.splitlines()
                 got = [json.loads(line) for line in got]
                 self.assertEqual([g["index"] for g in got], list(range(len(lines))), f"seed {seed}")
                 for line, g in zip(lines, got):
@@ -148,7 +116,7 @@ class Pieces(Case):
                         head = post(b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
                         data += post(body) if kind < 5 else head + in_chunks(body, rng)
                         wants.append(ask(body))
-                reader = Reader(Pump(connect(), data, rng))
+                reader = Reader(Pump(connect(), data, rng, most_of(rng)))
                 for i, want in enumerate(wants):
                     answer = reader.answer()
                     if want is None:

@@ -4,6 +4,7 @@ certificates; what is no TLS."""
 
 import json
 import os
+import random
 import socket
 import ssl
 import subprocess
@@ -13,7 +14,7 @@ import time
 import unittest
 from pathlib import Path
 
-from harness import PATIENCE_S, Reader, Server, get, post
+from harness import PATIENCE_S, Pump, Reader, Server, get, post
 from test_stream import HEAD, Lines, chunk, finishes_in_a_drain
 
 BODY = {"inputs": ["a good film", "not a good film at all"]}
@@ -260,17 +261,9 @@ class Answers(Case):
         for server in (Server(), self.start()):
             self.addCleanup(server.close)
             s = self.dial(server)[0] if got else server.connect()
-
-            def write(to=s):
-                to.sendall(HEAD)
-                for i in range(0, len(body), 1000):
-                    to.sendall(chunk(body[i:i + 1000]))
-                to.sendall(b"0\r\n\r\n")
-            writer = threading.Thread(target=write)
-            writer.start()
-            lines = Lines(s)
-            got.append(lines.rest())
-            writer.join()
+            data = HEAD + b"".join(chunk(body[i:i + 1000]) for i in range(0, len(body), 1000)) + b"0\r\n\r\n"
+            got.append(Lines(Pump(s, data, random.Random(1), 1000)).rest())
+            s.settimeout(PATIENCE_S)
             s.sendall(get("/livez"))  # the connection goes on
             self.assertEqual(Reader(s).answer().status, 200)
             s.sendall(HEAD)
