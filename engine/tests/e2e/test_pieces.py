@@ -48,8 +48,8 @@ def some_stream(rng):
     for _ in range(rng.randrange(1, 60)):
         line = some_body(rng)
         lines.append(line)
-        if line.startswith(b'{"text":"') and rng.randrange(2):
-            line = line[len(b'{"text":'):-1]
+        if line.startswith(b'{"text": "') and rng.randrange(2):
+            line = line[len(b'{"text": '):-1]
         body += line + rng.choice((b"\n", b"\n", b"\r\n", b"\n\n"))
     return body, lines
 
