@@ -148,10 +148,7 @@ class Reader:
         self.buffer += data
 
     def answer(self, head_only: bool = False) -> Answer:
-        while b"\r\n\r\n" not in self.buffer:
-            self._fill()
-        head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
-        lines = head.decode("latin-1").split("\r\n")
+        lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         version, status, _reason = lines[0].split(" ", 2)
         assert version == "HTTP/1.1", lines[0]
         headers = {}
@@ -165,10 +162,16 @@ class Reader:
             body = b""
         elif headers.get("transfer-encoding") == "chunked":
             assert "content-length" not in headers
-            body = self._chunks()
+            body = b"".join(iter(self._chunk, b""))
         else:
             body = self._take(int(headers["content-length"]))
         return Answer(int(status), headers, body)
+
+    def _until(self, mark: bytes) -> bytes:
+        while mark not in self.buffer:
+            self._fill()
+        part, _, self.buffer = self.buffer.partition(mark)
+        return part
 
     def _take(self, size: int) -> bytes:
         while len(self.buffer) < size:
@@ -176,16 +179,11 @@ class Reader:
         taken, self.buffer = self.buffer[:size], self.buffer[size:]
         return taken
 
-    def _chunks(self) -> bytes:
-        body = b""
-        while True:
-            while b"\r\n" not in self.buffer:
-                self._fill()
-            size, _, self.buffer = self.buffer.partition(b"\r\n")
-            body += self._take(int(size, 16))
-            assert self._take(2) == b"\r\n"
-            if int(size, 16) == 0:
-                return body
+    def _chunk(self) -> bytes:
+        """The next one; the last is empty."""
+        data = self._take(int(self._until(b"\r\n"), 16))
+        assert self._take(2) == b"\r\n"
+        return data
 
     def at_end(self) -> bool:
         """The server has closed in good order: nothing more, and no reset."""

@@ -22,36 +22,21 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-class Lines:
+class Lines(Reader):
     """The chunked answer, line by line."""
 
     def __init__(self, sock):
-        self.sock, self.buffer, self.body, self.headers, self.ended = sock, b"", b"", None, False
-
-    def _fill(self):
-        data = self.sock.recv(65536)
-        if not data:
-            raise EOFError(self.buffer[:100])
-        self.buffer += data
-
-    def _until(self, mark):
-        while mark not in self.buffer:
-            self._fill()
-        part, _, self.buffer = self.buffer.partition(mark)
-        return part
+        super().__init__(sock)
+        self.body, self.headers, self.ended = b"", None, False
 
     def line(self):
         """None at the end of the answer."""
         if self.headers is None:
             self.headers = self._until(b"\r\n\r\n").decode()
         while b"\n" not in self.body and not self.ended:
-            size = int(self._until(b"\r\n"), 16)
-            while len(self.buffer) < size + 2:
-                self._fill()
-            self.body += self.buffer[:size]
-            assert self.buffer[size:size + 2] == b"\r\n"
-            self.buffer = self.buffer[size + 2:]
-            self.ended = size == 0
+            data = self._chunk()
+            self.body += data
+            self.ended = not data
         if self.ended and not self.body:
             return None
         line, _, self.body = self.body.partition(b"\n")
